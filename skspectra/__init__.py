@@ -1,0 +1,3 @@
+"""Masked self-supervised pretraining for spectra, as scikit-learn estimators."""
+
+__version__ = "0.1.0.dev0"

@@ -1,0 +1,1 @@
+"""Torch modules: tokens, masks, encoders, heads and losses."""
