@@ -1,0 +1,150 @@
+"""Spectra centred and scaled one by one, each by its own statistics."""
+
+import warnings
+from numbers import Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import validate_data
+
+from skspectra._validation import Interval, StrOptions
+
+
+def _centre_and_spread(Z, method):
+    """Return what to subtract and what to divide by, a scalar or one a row."""
+    along = {"axis": 1, "keepdims": True}
+    match method:
+        case "standard":
+            return Z.mean(**along), Z.std(**along)
+        case "minmax":
+            return Z.min(**along), np.ptp(Z, **along)
+        case "area":
+            return 0.0, np.abs(Z).sum(**along)
+        case "max":
+            return 0.0, np.abs(Z).max(**along)
+        case "robust":
+            low, median, high = np.percentile(Z, (25, 50, 75), **along)
+            return median, high - low
+
+
+def _normalize_rows(X, method, eps):
+    """Return the normalised rows in float64, and which of them were flat."""
+    Z = np.array(X, dtype=np.float64, order="C")
+    # No method sees a row's magnitude. Dividing it out first keeps 1e300 and
+    # 1e-300 from overflowing in a square, and makes `eps` relative.
+    largest = np.abs(Z).max(axis=1, keepdims=True)
+    Z /= np.where(largest > 0, largest, 1.0)
+    centre, spread = _centre_and_spread(Z, method)
+    flat = spread <= eps
+    Z -= centre
+    Z /= np.where(flat, 1.0, spread)
+    Z[flat.ravel()] = 0.0
+    return Z, flat.ravel()
+
+
+class InstanceNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Centre and scale every spectrum by its own statistics.
+
+    Each row is treated as if it were alone: `fit` learns nothing, so that nothing
+    can leak from one spectrum into another.
+
+    Parameters
+    ----------
+    method : {"standard", "minmax", "area", "max", "robust"}, default="standard"
+        What is subtracted from a spectrum, and what it is then divided by:
+
+        - "standard": its mean; its standard deviation (ddof=0). Chemometrics
+          knows this as SNV, the standard normal variate [1]_.
+        - "minmax": its minimum; its range. The result lies in [0, 1].
+        - "area": nothing; the sum of its absolute values (channels one wide).
+        - "max": nothing; its largest absolute value. The result lies in [-1, 1].
+        - "robust": its median; its interquartile range, which is 0 in spectra
+          that are mostly zero: not for those.
+    eps : float, default=1e-12
+        A spectrum is flat, and becomes zeros, when what would divide it is at
+        most `eps` times its largest absolute value. In (0, 1), without unit.
+        With "area" and "max" only a spectrum of zeros is flat.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of channels seen during :term:`fit`.
+
+    Warns
+    -----
+    UserWarning
+        Once a call, and with their number, when some spectra are flat.
+
+    See Also
+    --------
+    sklearn.preprocessing.StandardScaler : Scales channels, not spectra.
+
+    References
+    ----------
+    .. [1] R. J. Barnes, M. S. Dhanoa, S. J. Lister, Applied Spectroscopy 43,
+       772-777 (1989). https://doi.org/10.1366/0003702894202201
+
+    Examples
+    --------
+    >>> from skspectra import InstanceNormalizer
+    >>> InstanceNormalizer().fit_transform([[1.0, 2.0, 3.0]])
+    array([[-1.22474487,  0.        ,  1.22474487]])
+    """
+
+    _parameter_constraints = {
+        "method": [StrOptions({"standard", "minmax", "area", "max", "robust"})],
+        "eps": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    def __init__(self, method="standard", *, eps=1e-12):
+        self.method = method
+        self.eps = eps
+
+    def fit(self, X, y=None):
+        """Check the parameters and remember the channels; learn nothing else.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels)
+            Spectra, one a row.
+        y : Ignored
+            There for the API.
+
+        Returns
+        -------
+        self : InstanceNormalizer
+            The transformer itself.
+        """
+        self._validate_params()
+        validate_data(self, X, dtype=(np.float64, np.float32))
+        return self
+
+    def transform(self, X):
+        """Normalise each spectrum; works without `fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels)
+            Spectra, one a row.
+
+        Returns
+        -------
+        X_out : ndarray of shape (n_samples, n_channels)
+            Normalised spectra: computed in float64, float32 if `X` is.
+        """
+        self._validate_params()
+        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        X_out, flat = _normalize_rows(X, self.method, self.eps)
+        if flat.any():
+            warnings.warn(
+                f"{flat.sum()} of {len(flat)} spectra are flat and became zeros; "
+                f"the first is row {flat.argmax()}.",
+                stacklevel=3,  # past scikit-learn's wrapper for set_output
+            )
+        return X_out.astype(X.dtype, copy=False)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
