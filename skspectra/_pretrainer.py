@@ -1,0 +1,492 @@
+"""MaskedSpectralPretrainer: learn what spectra look like, without reference values."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skspectra._inference import forward_in_batches, hidden_errors, rebuild
+from skspectra._scaling import centre_and_scale, scale_spectra
+from skspectra._training import train
+from skspectra._validation import (
+    Interval,
+    StrOptions,
+    check_columns,
+    check_x_axis,
+)
+from skspectra.nn import MaskedAutoencoder, ReconstructionObjective, SpectralEncoder
+
+_TRAINING_PARAMETERS = (
+    "lr",
+    "weight_decay",
+    "warmup",
+    "max_epochs",
+    "batch_size",
+    "device",
+    "precision",
+    "callbacks",
+    "verbose",
+)
+
+
+class MaskedSpectralPretrainer(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Learn an embedding of spectra by rebuilding what was hidden of them.
+
+    Spectra are cut into patches, a random part of which is hidden; an encoder
+    sees the rest, a small decoder rebuilds what was hidden, and both are trained
+    to make the squared error of the hidden channels small. No reference values
+    are needed. `transform` then gives the mean of the encoder's tokens, and
+    :class:`SpectralRegressor` fine-tunes the encoder.
+
+    Parameters
+    ----------
+    patch_size : int, default=16
+        Width of a patch in channels, best about the width of a band. It need
+        not divide the number of channels. A patch wider than half of the
+        spectrum is narrowed to that, so that two patches remain; `patch_size_`
+        says what was used.
+    embed_dim : int, default=64
+        Width of a token, and so of the embedding.
+    depth : int, default=4
+        Number of transformer blocks of the encoder.
+    n_heads : int, default=4
+        Number of attention heads of the encoder; divides `embed_dim`.
+    decoder_dim : int, default=64
+        Width of the decoder's tokens.
+    decoder_depth : int, default=1
+        Number of transformer blocks of the decoder. 0 leaves a linear map, which
+        needs `hidden_tokens="replace"`.
+    decoder_n_heads : int, default=4
+        Number of attention heads of the decoder; divides `decoder_dim`.
+    positions : {"sine_cosine", "learned"}, default="sine_cosine"
+        How a token knows its place: a fixed table or one trained vector each.
+    mask_ratio : float, default=0.5
+        Part of the patches that is hidden, drawn anew for each spectrum of each
+        batch. `round(mask_ratio * n_patches)` are hidden, and at least one.
+    hidden_tokens : {"drop", "replace"}, default="drop"
+        What becomes of hidden patches: they do not enter the encoder (masked
+        autoencoder), or one learned vector stands for each (BERT).
+    lr : float, default=1e-3
+        Highest learning rate of AdamW.
+    weight_decay : float, default=0.05
+        Weight decay of AdamW; biases, norms and single vectors have none.
+    warmup : float, default=0.1
+        Part of the training during which the learning rate climbs; afterwards it
+        falls along half a cosine to zero.
+    max_epochs : int, default=200
+        Number of passes over X. With 0 the encoder keeps its random weights:
+        the "from scratch" control.
+    batch_size : int, default=128
+        Number of spectra of one training step.
+    x_axis : array-like of shape (n_channels,), default=None
+        Positions of the channels (nm, cm⁻¹, keV), strictly rising or falling.
+        A table whose numeric column names differ from it is refused.
+    device : str, default="auto"
+        Where to compute: "auto" takes a CUDA GPU if there is one.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Arithmetic of the training; "auto" takes bfloat16 where the device has
+        matrix units for it.
+    callbacks : list of skorch callbacks, default=None
+        Told of each epoch and batch.
+    random_state : int, RandomState instance or None, default=None
+        Decides the first weights, the batches and the masks. The global
+        generators are left as they are.
+    verbose : int, default=0
+        1 prints a line for each epoch.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The trained :class:`skspectra.nn.MaskedAutoencoder`, on the CPU.
+    loss_curve_ : list of float
+        Training loss of each epoch: mean squared error of hidden channels, in
+        units of `scale_` squared.
+    n_iter_ : int
+        Number of epochs run.
+    patch_size_ : int
+        Width of a patch as used, in channels.
+    n_tokens_ : int
+        Number of patches of a spectrum.
+    mean_ : ndarray of shape (n_channels,)
+        Mean spectrum of the training data.
+    scale_ : float
+        Root mean square deviation from it, over all spectra and channels: one
+        number, so that the shape of spectra is kept and their unit is not.
+    x_axis_ : ndarray of shape (n_channels,) or None
+        The axis given.
+    n_features_in_ : int
+        Number of channels seen during :term:`fit`.
+    feature_names_in_ : ndarray of shape (n_channels,)
+        Names of the channels, where X has names that are strings.
+
+    See Also
+    --------
+    SpectralRegressor : Fine-tunes the encoder on reference values.
+    InstanceNormalizer : Scales each spectrum by itself, to be put before this.
+
+    Notes
+    -----
+    The design follows the masked autoencoder of MAX [1]_ and of images [2]_;
+    ViT-base on 2048 channels is `MaskedSpectralPretrainer(patch_size=16,
+    embed_dim=768, depth=12, n_heads=12, decoder_dim=512, decoder_depth=8,
+    decoder_n_heads=16)`. Unlike these it has no class token: the mean of all
+    tokens exists in every encoder.
+
+    Hidden channels do not influence their own reconstruction in any way, unless
+    a step before this one, such as :class:`InstanceNormalizer`, computed its
+    statistics from whole spectra.
+
+    References
+    ----------
+    .. [1] "MAX: Masked Autoencoder for X-ray Fluorescence in Geological
+       Investigation", arXiv:2410.12330.
+    .. [2] He et al., "Masked autoencoders are scalable vision learners",
+       CVPR 2022.
+
+    Examples
+    --------
+    >>> from skspectra import MaskedSpectralPretrainer
+    >>> from skspectra.datasets import make_nir_mixtures
+    >>> X = make_nir_mixtures(n_samples=60, n_channels=100, random_state=0).data
+    >>> pretrainer = MaskedSpectralPretrainer(
+    ...     patch_size=10, embed_dim=16, depth=1, max_epochs=5, random_state=0
+    ... )
+    >>> pretrainer.fit_transform(X).shape
+    (60, 16)
+    """
+
+    _parameter_constraints: dict = {
+        "patch_size": [Interval(Integral, 1, None, closed="left")],
+        "embed_dim": [Interval(Integral, 1, None, closed="left")],
+        "depth": [Interval(Integral, 1, None, closed="left")],
+        "n_heads": [Interval(Integral, 1, None, closed="left")],
+        "decoder_dim": [Interval(Integral, 1, None, closed="left")],
+        "decoder_depth": [Interval(Integral, 0, None, closed="left")],
+        "decoder_n_heads": [Interval(Integral, 1, None, closed="left")],
+        "positions": [StrOptions({"sine_cosine", "learned"})],
+        "mask_ratio": [Interval(Real, 0, 1, closed="neither")],
+        "hidden_tokens": [StrOptions({"drop", "replace"})],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "warmup": [Interval(Real, 0, 1, closed="both")],
+        "max_epochs": [Interval(Integral, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "x_axis": ["array-like", None],
+        "device": [str],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "callbacks": [list, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        patch_size=16,
+        embed_dim=64,
+        depth=4,
+        n_heads=4,
+        decoder_dim=64,
+        decoder_depth=1,
+        decoder_n_heads=4,
+        positions="sine_cosine",
+        mask_ratio=0.5,
+        hidden_tokens="drop",
+        lr=1e-3,
+        weight_decay=0.05,
+        warmup=0.1,
+        max_epochs=200,
+        batch_size=128,
+        x_axis=None,
+        device="auto",
+        precision="auto",
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.patch_size = patch_size
+        self.embed_dim = embed_dim
+        self.depth = depth
+        self.n_heads = n_heads
+        self.decoder_dim = decoder_dim
+        self.decoder_depth = decoder_depth
+        self.decoder_n_heads = decoder_n_heads
+        self.positions = positions
+        self.mask_ratio = mask_ratio
+        self.hidden_tokens = hidden_tokens
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.warmup = warmup
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.x_axis = x_axis
+        self.device = device
+        self.precision = precision
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y=None):
+        """Learn to rebuild hidden patches of spectra.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels)
+            Spectra, in any unit; at least 2 of them, of at least 2 channels.
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        self : object
+            The fitted pretrainer.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or X is not as described.
+        FloatingPointError
+            If the training diverges.
+        """
+        self._validate_params()
+        self._check_architecture()
+        # From here on a failure leaves an unfitted pretrainer, never a mixture.
+        vars(self).pop("module_", None)
+        table, X = (
+            X,
+            validate_data(
+                self, X, dtype=np.float64, ensure_min_samples=2, ensure_min_features=2
+            ),
+        )
+        n_channels = X.shape[1]
+        owner = type(self).__name__
+        x_axis = check_x_axis(self.x_axis, n_channels, owner)
+        check_columns(table, x_axis, owner)
+        patch_size = min(self.patch_size, -(-n_channels // 2))
+        n_tokens = -(-n_channels // patch_size)
+        n_hidden = self._count_hidden(n_tokens, patch_size)
+        mean, scale = centre_and_scale(X)
+        result = train(
+            lambda: ReconstructionObjective(
+                self._build(n_channels, patch_size), n_hidden
+            ),
+            scale_spectra(X, mean, scale),
+            seed=check_random_state(self.random_state).randint(2**31 - 1),
+            **{name: getattr(self, name) for name in _TRAINING_PARAMETERS},
+        )
+        self.x_axis_, self.patch_size_, self.n_tokens_ = x_axis, patch_size, n_tokens
+        self.mean_, self.scale_ = mean, scale
+        self.module_ = result.module.autoencoder
+        self.loss_curve_ = result.loss_curve
+        self.n_iter_ = len(result.loss_curve)
+        return self
+
+    def transform(self, X):
+        """Embed spectra: the mean of the encoder's tokens, nothing hidden.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels)
+            Spectra, in the unit of the training data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, embed_dim)
+            The embedding, float32.
+        """
+        x = self._scaled(X)
+        embedding = forward_in_batches(
+            self.module_.encoder.embed, x, device=self.device
+        )
+        return embedding.astype(np.float32)
+
+    def reconstruct(self, X, hidden=None):
+        """Hide a part of spectra and rebuild it from the rest.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels)
+            Spectra, in the unit of the training data.
+        hidden : bool array-like of shape (n_channels,) or (n_samples, n_channels), \
+                default=None
+            True where a channel is to be hidden; a patch with such a channel is
+            hidden whole. None hides `mask_ratio` of the patches at random, by
+            `random_state`.
+
+        Returns
+        -------
+        Bunch
+            With `reconstruction`, ndarray of shape (n_samples, n_channels): the
+            hidden channels as rebuilt and the others as given, in the unit of
+            X; and `hidden`, bool ndarray of the same shape: which channels
+            were hidden.
+
+        Raises
+        ------
+        ValueError
+            If `hidden` has another shape, or hides a whole spectrum.
+        """
+        X = self._check_spectra(X)
+        mask = self._draw_mask(len(X)) if hidden is None else self._mask(hidden, len(X))
+        hidden = np.repeat(mask, self.patch_size_, axis=1)[:, : self.n_features_in_]
+        x = scale_spectra(X, self.mean_, self.scale_)
+        rebuilt = rebuild(self.module_, x, mask, self.device)
+        rebuilt = rebuilt * self.scale_ + self.mean_
+        return Bunch(reconstruction=np.where(hidden, rebuilt, X), hidden=hidden)
+
+    def score_samples(self, X):
+        """Return how well each spectrum is rebuilt: low is foreign.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels)
+            Spectra, in the unit of the training data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The negative mean squared error of hidden channels in units of
+            `scale_` squared: 0 is perfect, and the training mean spectrum would
+            reach -1 on average over the training data. Half of the patches are
+            hidden and then the others, the same for every spectrum and call.
+        """
+        return -hidden_errors(self.module_, self._scaled(X), self.device)
+
+    def score(self, X, y=None):
+        """Return the R² of hidden channels against the training mean spectrum.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_channels)
+            Spectra, in the unit of the training data.
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        float
+            1 is perfect; predicting the training mean spectrum scores 0,
+            however smooth it is. Half of the patches are hidden whatever
+            `mask_ratio` is, so that values of it can be compared; values of
+            `patch_size` cannot, as wide patches are harder to rebuild.
+        """
+        x = self._scaled(X)
+        error = hidden_errors(self.module_, x, self.device).mean()
+        total = np.mean(x.astype(np.float64) ** 2)
+        return float(1 - error / total) if total > 0 else float(error == 0)
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the embedding's columns.
+
+        Parameters
+        ----------
+        input_features : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        ndarray of str of shape (embed_dim,)
+            "maskedspectralpretrainer0", "maskedspectralpretrainer1", …
+        """
+        check_is_fitted(self)
+        return super().get_feature_names_out(input_features)
+
+    @property
+    def _n_features_out(self):
+        return self.module_.encoder.embed_dim
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def _check_architecture(self):
+        """Refuse parameters that each are valid but do not go together."""
+        for dim, heads in (
+            ("embed_dim", "n_heads"),
+            ("decoder_dim", "decoder_n_heads"),
+        ):
+            if getattr(self, dim) % getattr(self, heads):
+                raise ValueError(
+                    f"The {dim!r} parameter of {type(self).__name__} must be a "
+                    f"multiple of {heads!r}. Got {dim}={getattr(self, dim)} and "
+                    f"{heads}={getattr(self, heads)} instead."
+                )
+        if self.decoder_depth == 0 and self.hidden_tokens == "drop":
+            raise ValueError(
+                "With hidden_tokens='drop' the 'decoder_depth' parameter of "
+                f"{type(self).__name__} must be at least 1: only the decoder's "
+                "attention lets a hidden patch see the others. Got 0 instead."
+            )
+
+    def _count_hidden(self, n_tokens, patch_size):
+        n_hidden = max(1, round(self.mask_ratio * n_tokens))
+        if n_hidden == n_tokens:
+            raise ValueError(
+                f"mask_ratio={self.mask_ratio} hides all of the {n_tokens} patches of "
+                f"{patch_size} channels; at most {n_tokens - 1} can be hidden: lower "
+                "mask_ratio or patch_size."
+            )
+        return n_hidden
+
+    def _build(self, n_channels, patch_size):
+        encoder = SpectralEncoder(
+            n_channels,
+            patch_size=patch_size,
+            embed_dim=self.embed_dim,
+            depth=self.depth,
+            n_heads=self.n_heads,
+            positions=self.positions,
+            hidden_tokens=self.hidden_tokens,
+        )
+        return MaskedAutoencoder(
+            encoder,
+            decoder_dim=self.decoder_dim,
+            decoder_depth=self.decoder_depth,
+            decoder_n_heads=self.decoder_n_heads,
+            positions=self.positions,
+        )
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "module_")
+
+    def _check_spectra(self, X):
+        """Check spectra against the fitted ones."""
+        check_is_fitted(self)
+        check_columns(X, self.x_axis_, type(self).__name__)
+        return validate_data(self, X, dtype=np.float64, reset=False)
+
+    def _scaled(self, X):
+        return scale_spectra(self._check_spectra(X), self.mean_, self.scale_)
+
+    def _draw_mask(self, n_samples):
+        rng = check_random_state(self.random_state)
+        rank = rng.random_sample((n_samples, self.n_tokens_)).argsort().argsort()
+        return rank < self._count_hidden(self.n_tokens_, self.patch_size_)
+
+    def _mask(self, hidden, n_samples):
+        """Return which patches hold a channel of `hidden`."""
+        shape = (n_samples, self.n_features_in_)
+        hidden = np.asarray(hidden)
+        if hidden.dtype != bool or hidden.shape not in (shape, shape[1:]):
+            raise ValueError(
+                f"hidden must be boolean and of shape {shape[1:]} or {shape}. Got "
+                f"{hidden.dtype} of shape {hidden.shape} instead."
+            )
+        starts = np.arange(0, shape[1], self.patch_size_)
+        mask = np.logical_or.reduceat(np.broadcast_to(hidden, shape), starts, axis=1)
+        if mask.all(axis=1).any():
+            row = int(np.argmax(mask.all(axis=1)))
+            raise ValueError(
+                f"hidden must leave at least one patch of each spectrum visible. Got "
+                f"a channel in each of the {len(starts)} patches of row {row}."
+            )
+        return mask

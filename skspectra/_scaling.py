@@ -1,0 +1,70 @@
+"""Spectra in the units of a model: centred by channel, scaled by one number."""
+
+import numpy as np
+
+
+def centre_and_scale(X):
+    """Return the mean spectrum and the spread around it.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_channels)
+        Spectra, float64.
+
+    Returns
+    -------
+    mean : ndarray of shape (n_channels,)
+        Mean of each channel.
+    scale : float
+        Root mean square deviation from it over all entries; 1 where that is
+        not above rounding, so that equal spectra become zeros.
+
+    Raises
+    ------
+    ValueError
+        If the values are too large for their squares.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = X.mean(axis=0)
+        scale = float(np.sqrt(np.mean((X - mean) ** 2)))
+    if not np.isfinite(scale):
+        raise ValueError(
+            "X contains values too large to be squared in float64: their spread is "
+            f"{scale}. The largest absolute value is {np.abs(X).max():.3g}."
+        )
+    rounding = 10 * np.finfo(np.float64).eps * np.abs(mean).max()
+    return mean, scale if scale > rounding else 1.0
+
+
+def scale_spectra(X, mean, scale):
+    """Return `(X - mean) / scale` as float32.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_channels)
+        Spectra, float64.
+    mean : ndarray of shape (n_channels,)
+        Mean of each channel.
+    scale : float
+        The common scale.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_channels)
+        Scaled in float64 and then cast to float32.
+
+    Raises
+    ------
+    ValueError
+        If a spectrum lies too far from the training spectra for float32.
+    """
+    with np.errstate(over="ignore"):
+        scaled = ((X - mean) / scale).astype(np.float32)
+    finite = np.isfinite(scaled)
+    if not finite.all():
+        row, channel = np.argwhere(~finite)[0]
+        raise ValueError(
+            f"X contains a value too large for float32 after scaling: "
+            f"{X[row, channel]:.3g} in row {row}, channel {channel}."
+        )
+    return scaled

@@ -1,0 +1,273 @@
+"""The training loop. skorch runs it; nothing of skorch outlives a call of `train`."""
+
+import contextlib
+import copy
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, GradientNormClipping, LRScheduler, PrintLog
+from skorch.helper import predefined_split
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import TensorDataset
+
+from skspectra._inference import resolve_device, resolve_precision
+
+# torch's generator belongs to the whole process: two trainings in threads would
+# draw from it in turns, and neither could be repeated.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@dataclass
+class TrainingResult:
+    """What a training leaves behind."""
+
+    module: nn.Module  # on the CPU, in eval mode
+    loss_curve: list[float]  # training loss of each epoch
+    validation_curve: list[float]  # empty without validation data
+
+
+class _StopTraining(Exception):
+    """Raised by `_EarlyStopping`; skorch would use KeyboardInterrupt."""
+
+
+class _EarlyStopping(Callback):
+    """Stop when the validation loss no longer falls, and go back to its minimum."""
+
+    def __init__(self, n_iter_no_change):
+        self.n_iter_no_change = n_iter_no_change
+
+    def on_train_begin(self, net, **kwargs):
+        self.best_loss_, self.best_epoch_, self.best_state_ = math.inf, 0, None
+
+    def on_epoch_end(self, net, **kwargs):
+        epoch, loss = net.history[-1, "epoch"], net.history[-1, "valid_loss"]
+        if loss < self.best_loss_:
+            self.best_loss_, self.best_epoch_ = loss, epoch
+            self.best_state_ = copy.deepcopy(net.module_.state_dict())
+        elif epoch - self.best_epoch_ >= self.n_iter_no_change:
+            raise _StopTraining
+
+    def on_train_end(self, net, **kwargs):
+        if self.best_state_ is not None:
+            net.module_.load_state_dict(self.best_state_)
+
+
+class _RaiseOnDivergence(Callback):
+    """Stop at the first epoch whose loss is not finite: it would only train on NaN."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if not math.isfinite(net.history[-1, "train_loss"]):
+            raise FloatingPointError(
+                f"The training loss became {net.history[-1, 'train_loss']} at epoch "
+                f"{net.history[-1, 'epoch']}. Lower lr (got {net.lr}), or look for "
+                "extreme values in X and y."
+            )
+
+
+class _WholeBatches:
+    """Yield whole batches of a TensorDataset, by one indexing operation each.
+
+    torch's own loader calls Python once a row, which for spectra costs more
+    than the model.
+    """
+
+    def __init__(self, dataset, batch_size, shuffle):
+        self.tensors, self.batch_size, self.shuffle = (
+            dataset.tensors,
+            batch_size,
+            shuffle,
+        )
+
+    def __iter__(self):
+        n_rows, device = len(self.tensors[0]), self.tensors[0].device
+        order = (
+            torch.randperm(n_rows, device=device)
+            if self.shuffle
+            else torch.arange(n_rows, device=device)
+        )
+        for rows in order.split(self.batch_size):
+            yield tuple(tensor[rows] for tensor in self.tensors)
+
+
+class _Net(NeuralNet):
+    """skorch's net around an objective: a module whose output is the loss."""
+
+    def __init__(self, *args, autocast=None, **kwargs):
+        self.autocast = autocast
+        super().__init__(*args, **kwargs)
+
+    def get_params_for_optimizer(self, prefix, named_parameters):
+        """Leave biases, norms and single vectors out of the weight decay."""
+        _, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
+        matrices = [p for p in self.module_.parameters() if p.ndim > 1]
+        vectors = [p for p in self.module_.parameters() if p.ndim <= 1]
+        groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+        return (groups,), kwargs
+
+    def get_default_callbacks(self):
+        return [("print_log", PrintLog())] if self.verbose else []
+
+    def infer(self, x, **fit_params):
+        device = torch.device(self.device).type
+        with torch.autocast(device, self.autocast, enabled=self.autocast is not None):
+            return self.module_(*x)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        return y_pred
+
+    def train_step_single(self, batch, **fit_params):
+        self._set_training(True)
+        loss = self.infer(batch)
+        loss.backward()
+        return {"loss": loss, "y_pred": loss}
+
+    def validation_step(self, batch, **fit_params):
+        self._set_training(False)
+        with torch.no_grad():
+            return {"loss": self.infer(batch)}
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Run an epoch; the loss is fetched from the device once, at its end."""
+        if iterator is None:
+            return
+        total, n_rows = 0.0, 0
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            total = total + step["loss"].detach() * len(batch[0])
+            n_rows += len(batch[0])
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        self.history.record(prefix + "_loss", (total / n_rows).item())
+
+
+def _warmup_then_cosine(n_steps: int, warmup: float) -> Callable[[int], float]:
+    """Return the factor of the learning rate at each step: up a line, down a cosine."""
+    n_warmup = max(1, round(warmup * n_steps))
+
+    def factor(step):
+        if step < n_warmup:
+            return (step + 1) / n_warmup
+        done = (step - n_warmup) / max(1, n_steps - n_warmup)
+        return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+    return factor
+
+
+def train(
+    build: Callable[[], nn.Module],
+    *arrays: np.ndarray,
+    seed: int,
+    lr: float,
+    weight_decay: float,
+    warmup: float,
+    max_epochs: int,
+    batch_size: int,
+    validation: tuple[np.ndarray, ...] | None = None,
+    n_iter_no_change: int = 20,
+    device: str = "auto",
+    precision: str = "auto",
+    callbacks: list | None = None,
+    verbose: int = 0,
+) -> TrainingResult:
+    """Build an objective and make it small with AdamW.
+
+    The learning rate climbs for the `warmup` fraction of the steps and falls
+    along half a cosine to zero; gradients are clipped to norm 1; biases, norms
+    and single vectors are not decayed.
+
+    Parameters
+    ----------
+    build : callable
+        Returns a module whose forward takes one batch of each array and
+        returns the loss. Called under `seed`, so that its initial weights are
+        repeatable.
+    *arrays : ndarray of shape (n_samples, ...)
+        Training data, float32.
+    seed : int
+        Decides everything random; torch's global generator is left as it was.
+    lr, weight_decay, warmup, max_epochs, batch_size
+        As in the estimators. With `max_epochs=0` the module comes back untrained.
+    validation : tuple of ndarray, optional
+        Data like `arrays`: training stops when their loss has not fallen for
+        `n_iter_no_change` epochs and the best weights come back.
+    n_iter_no_change : int, default=20
+        Patience, in epochs; ignored without `validation`.
+    device, precision, callbacks, verbose
+        As in the estimators.
+
+    Returns
+    -------
+    TrainingResult
+        The trained module and its curves.
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss or a weight is no longer finite.
+    """
+    where = resolve_device(device)
+    cuda = [where] if where.type == "cuda" else []
+    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(seed)
+        module = build()
+        if max_epochs == 0:
+            return TrainingResult(module.eval(), [], [])
+        n_steps = max_epochs * math.ceil(len(arrays[0]) / batch_size)
+        schedule = _warmup_then_cosine(n_steps, warmup)
+        own = [
+            ("divergence", _RaiseOnDivergence()),
+            ("clipping", GradientNormClipping(1.0)),
+            ("schedule", LRScheduler(LambdaLR, lr_lambda=schedule, step_every="batch")),
+        ]
+        if validation is not None:
+            own.append(("early_stopping", _EarlyStopping(n_iter_no_change)))
+        net = _Net(
+            module,
+            autocast=resolve_precision(precision, where),
+            criterion=nn.Identity,
+            optimizer=torch.optim.AdamW,
+            optimizer__weight_decay=weight_decay,
+            optimizer__fused=where.type in ("cpu", "cuda"),
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            iterator_train=_WholeBatches,
+            iterator_train__shuffle=True,
+            iterator_valid=_WholeBatches,
+            iterator_valid__shuffle=False,
+            train_split=None,
+            callbacks=[*own, *(callbacks or [])],
+            verbose=verbose,
+            device=where,
+        )
+        if validation is not None:
+            net.train_split = predefined_split(_on_device(validation, where))
+        return _run(net, _on_device(arrays, where))
+
+
+def _on_device(arrays, device):
+    return TensorDataset(*(torch.from_numpy(array).to(device) for array in arrays))
+
+
+def _run(net: NeuralNet, dataset: TensorDataset) -> TrainingResult:
+    """Run skorch's loop without its `fit`, which would swallow Ctrl-C."""
+    net.initialize()
+    net.notify("on_train_begin", X=dataset, y=None)
+    with contextlib.suppress(_StopTraining):
+        net.fit_loop(dataset)
+    net.notify("on_train_end", X=dataset, y=None)
+    module = net.module_.cpu().eval().requires_grad_(True)
+    module.zero_grad(set_to_none=True)
+    if not all(tensor.isfinite().all() for tensor in module.parameters()):
+        raise FloatingPointError(
+            f"A weight is no longer finite after {len(net.history)} epochs. Lower lr "
+            f"(got {net.lr}), or look for extreme values in X and y."
+        )
+    valid = net.history[:, "valid_loss"] if "valid_loss" in net.history[-1] else []
+    return TrainingResult(module, net.history[:, "train_loss"], valid)

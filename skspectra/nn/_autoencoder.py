@@ -1,0 +1,139 @@
+"""The masked autoencoder: hide tokens, encode the rest, rebuild what was hidden."""
+
+import torch
+from torch import Tensor, nn
+
+from skspectra.nn._encoder import SpectralEncoder
+from skspectra.nn._losses import masked_mse
+from skspectra.nn._masking import random_mask, visible_ids
+from skspectra.nn._tokens import Positions, unpatchify
+from skspectra.nn._transformer import TransformerTrunk, initialise_linear
+
+
+class MaskedAutoencoder(nn.Module):
+    """An encoder that sees some of the tokens, and a decoder that rebuilds the rest.
+
+    Parameters
+    ----------
+    encoder : SpectralEncoder
+        It decides what becomes of hidden tokens: dropped or replaced.
+    decoder_dim : int
+        Width of the decoder's tokens.
+    decoder_depth : int
+        Number of the decoder's transformer blocks; 0 leaves a linear map, which
+        needs an encoder that replaces hidden tokens.
+    decoder_n_heads : int
+        Number of the decoder's attention heads; divides `decoder_dim`.
+    positions : {"sine_cosine", "learned"}
+        How the decoder's tokens know their place.
+    """
+
+    def __init__(
+        self,
+        encoder: SpectralEncoder,
+        *,
+        decoder_dim: int,
+        decoder_depth: int,
+        decoder_n_heads: int,
+        positions: str,
+    ) -> None:
+        super().__init__()
+        self.to_decoder = nn.Linear(encoder.embed_dim, decoder_dim)
+        self.positions = Positions(encoder.n_tokens, decoder_dim, positions)
+        self.decoder = TransformerTrunk(decoder_dim, decoder_depth, decoder_n_heads)
+        self.to_patch = nn.Linear(decoder_dim, encoder.patch_size)
+        initialise_linear(self)
+        self.encoder = encoder
+        if encoder.mask_token is None:
+            self.mask_token = nn.Parameter(torch.empty(decoder_dim))
+            nn.init.normal_(self.mask_token, std=0.02)
+
+    def forward(
+        self, x: Tensor, mask: Tensor, ids_keep: Tensor | None = None
+    ) -> Tensor:
+        """Rebuild the hidden channels of spectra from the visible ones.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, n_channels)
+            Spectra; their hidden channels do not influence the result.
+        mask : bool Tensor of shape (batch, n_tokens)
+            True where a token is hidden; every row hides the same number.
+        ids_keep : int64 Tensor of shape (batch, n_kept), optional
+            Indices of the visible tokens, ascending, where the caller has them.
+
+        Returns
+        -------
+        Tensor of shape (batch, n_channels)
+            The rebuilt spectra. Only the hidden channels are ever trained.
+        """
+        if ids_keep is None:
+            ids_keep = visible_ids(mask)
+        tokens = self.to_decoder(self.encoder(x, mask, ids_keep))
+        if self.encoder.mask_token is None:
+            tokens = self._insert_hidden(tokens, mask, ids_keep)
+        tokens = self.decoder(tokens + self.positions())
+        return unpatchify(self.to_patch(tokens), self.encoder.n_channels)
+
+    def _insert_hidden(self, visible: Tensor, mask: Tensor, ids_keep: Tensor) -> Tensor:
+        """Put the visible tokens in their places and mask tokens in the others."""
+        dim = visible.shape[-1]
+        tokens = self.mask_token.to(visible.dtype).expand(*mask.shape, dim)
+        return tokens.scatter(1, ids_keep[..., None].expand(-1, -1, dim), visible)
+
+
+class ReconstructionObjective(nn.Module):
+    """The loss of pretraining: draw a mask, rebuild, compare what was hidden.
+
+    Parameters
+    ----------
+    autoencoder : MaskedAutoencoder
+        What is trained.
+    n_hidden : int
+        Number of tokens hidden in each spectrum.
+    """
+
+    def __init__(self, autoencoder: MaskedAutoencoder, n_hidden: int) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+        self.n_hidden = n_hidden
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the mean squared error of the hidden channels.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, n_channels)
+            Spectra.
+
+        Returns
+        -------
+        Tensor of shape ()
+            The loss. The filling of the last patch is no channel, so it is
+            never counted.
+        """
+        encoder = self.autoencoder.encoder
+        mask, ids_keep = random_mask(
+            len(x), encoder.n_tokens, self.n_hidden, device=x.device
+        )
+        rebuilt = self.autoencoder(x, mask, ids_keep)
+        return masked_mse(rebuilt, x, hidden_channels(mask, encoder))
+
+
+def hidden_channels(mask: Tensor, encoder: SpectralEncoder) -> Tensor:
+    """Say which channels lie under hidden tokens.
+
+    Parameters
+    ----------
+    mask : bool Tensor of shape (batch, n_tokens)
+        True where a token is hidden.
+    encoder : SpectralEncoder
+        It knows the patches.
+
+    Returns
+    -------
+    bool Tensor of shape (batch, n_channels)
+        True where a channel is hidden.
+    """
+    wide = mask[..., None].expand(-1, -1, encoder.patch_size)
+    return unpatchify(wide, encoder.n_channels)

@@ -1,0 +1,107 @@
+"""The encoder: from spectra to tokens that know of each other."""
+
+import torch
+from torch import Tensor, nn
+
+from skspectra.nn._tokens import Positions, count_tokens, patchify
+from skspectra.nn._transformer import TransformerTrunk, initialise_linear
+
+
+class SpectralEncoder(nn.Module):
+    """Cut spectra into patches, project them, add positions, mix the tokens.
+
+    What is hidden is taken out before anything can mix channels of different
+    patches, and positions are added after it: a hidden token knows where it is
+    and nothing else.
+
+    Parameters
+    ----------
+    n_channels : int
+        Length of the spectra.
+    patch_size : int
+        Width of a patch, in channels. The last patch is filled with zeros when
+        it does not divide `n_channels`.
+    embed_dim : int
+        Width of a token.
+    depth : int
+        Number of transformer blocks.
+    n_heads : int
+        Number of attention heads; divides `embed_dim`.
+    positions : {"sine_cosine", "learned"}
+        How a token knows its place.
+    hidden_tokens : {"drop", "replace"}
+        "drop": hidden tokens do not enter (He et al., 2022). "replace": one
+        learned vector stands for each of them (Devlin et al., 2019).
+    """
+
+    def __init__(
+        self,
+        n_channels: int,
+        *,
+        patch_size: int,
+        embed_dim: int,
+        depth: int,
+        n_heads: int,
+        positions: str,
+        hidden_tokens: str,
+    ) -> None:
+        super().__init__()
+        self.n_channels = n_channels
+        self.patch_size = patch_size
+        self.embed_dim = embed_dim
+        self.n_tokens = count_tokens(n_channels, patch_size)
+        self.project = nn.Linear(patch_size, embed_dim)
+        self.positions = Positions(self.n_tokens, embed_dim, positions)
+        self.trunk = TransformerTrunk(embed_dim, depth, n_heads)
+        initialise_linear(self)
+        if hidden_tokens == "replace":
+            self.mask_token = nn.Parameter(torch.empty(embed_dim))
+            nn.init.normal_(self.mask_token, std=0.02)
+        else:
+            self.mask_token = None
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, ids_keep: Tensor | None = None
+    ) -> Tensor:
+        """Encode spectra, some of their tokens hidden.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, n_channels)
+            Spectra.
+        mask : bool Tensor of shape (batch, n_tokens), optional
+            True where a token is hidden; nothing is hidden when None.
+        ids_keep : int64 Tensor of shape (batch, n_kept), optional
+            Indices of the visible tokens, ascending; goes with `mask`.
+
+        Returns
+        -------
+        Tensor of shape (batch, n_kept or n_tokens, embed_dim)
+            The visible tokens ("drop"), or all of them ("replace").
+        """
+        patches = patchify(x, self.patch_size)  # (batch, n_tokens, patch_size)
+        if mask is None:
+            return self.trunk(self.project(patches) + self.positions())
+        if self.mask_token is None:
+            # The raw patches are gathered: they are narrower than their projections.
+            index = ids_keep[..., None].expand(-1, -1, self.patch_size)
+            visible = patches.gather(1, index)  # (batch, n_kept, patch_size)
+            return self.trunk(self.project(visible) + self.positions(ids_keep))
+        tokens = self.project(patches)
+        tokens = torch.where(mask[..., None], self.mask_token.to(tokens.dtype), tokens)
+        return self.trunk(tokens + self.positions())
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the mean of the tokens of each spectrum, nothing hidden.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, n_channels)
+            Spectra.
+
+        Returns
+        -------
+        Tensor of shape (batch, embed_dim)
+            One embedding a spectrum.
+        """
+        return self(x).mean(dim=1)

@@ -1,0 +1,123 @@
+"""From an encoder to a prediction."""
+
+import torch
+from torch import Tensor, nn
+
+from skspectra.nn._encoder import SpectralEncoder
+from skspectra.nn._losses import masked_mse
+
+
+class SpectralPredictor(nn.Module):
+    """An encoder, the mean of its tokens, and a linear map to the targets.
+
+    Parameters
+    ----------
+    encoder : SpectralEncoder
+        Trained together with the linear map.
+    n_targets : int
+        Number of outputs.
+    """
+
+    def __init__(self, encoder: SpectralEncoder, n_targets: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(encoder.embed_dim, n_targets)
+        # Training starts from the prediction of the mean, whatever the encoder says.
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Predict the targets of spectra.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, n_channels)
+            Spectra.
+
+        Returns
+        -------
+        Tensor of shape (batch, n_targets)
+            The predictions.
+        """
+        return self.head(self.encoder.embed(x))
+
+    def set_head(self, coef: object, intercept: object) -> None:
+        """Give the linear map the weights of a regression fitted elsewhere.
+
+        Parameters
+        ----------
+        coef : array-like of shape (n_targets, embed_dim)
+            Weights.
+        intercept : array-like of shape (n_targets,)
+            What is added.
+        """
+        with torch.no_grad():
+            self.head.weight.copy_(torch.as_tensor(coef))
+            self.head.bias.copy_(torch.as_tensor(intercept))
+
+
+class PredictionObjective(nn.Module):
+    """The loss of fine-tuning: the squared error of the targets that are known.
+
+    Parameters
+    ----------
+    predictor : SpectralPredictor
+        What is trained.
+    augmentation : float
+        Strength of the disturbance of the spectra while training, see `augment`.
+    """
+
+    def __init__(self, predictor: SpectralPredictor, augmentation: float) -> None:
+        super().__init__()
+        self.predictor = predictor
+        self.augmentation = augmentation
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the mean squared error of the known targets.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, n_channels)
+            Spectra; disturbed in training mode only.
+        y : Tensor of shape (batch, n_targets)
+            Reference values, NaN where there is none.
+
+        Returns
+        -------
+        Tensor of shape ()
+            The loss.
+        """
+        if self.training and self.augmentation:
+            x = augment(x, self.augmentation)
+        return masked_mse(self.predictor(x), y, ~y.isnan())
+
+
+def augment(x: Tensor, strength: float) -> Tensor:
+    """Disturb spectra as instruments and sample presentation do.
+
+    Each spectrum draws a gain, an offset, a slope, a shift of the axis and
+    noise. With `strength` 1 and spectra of unit spread, their standard
+    deviations are: gain 0.1, offset 0.1, slope 0.1 from the middle to an end,
+    shift half a channel, noise 0.01.
+
+    Parameters
+    ----------
+    x : Tensor of shape (batch, n_channels)
+        Spectra.
+    strength : float
+        Multiplies all five standard deviations.
+
+    Returns
+    -------
+    Tensor of shape (batch, n_channels)
+        The disturbed spectra.
+    """
+    batch, n_channels = x.shape
+    gain, offset, slope, shift = (
+        strength * torch.randn(4, batch, 1, device=x.device, dtype=x.dtype)
+    ).unbind()
+    # A shift below one channel is its first-order term: shift times derivative.
+    moved = 0.5 * shift * torch.gradient(x, dim=1)[0] if n_channels > 1 else 0.0
+    line = torch.linspace(-1.0, 1.0, n_channels, device=x.device, dtype=x.dtype)
+    noise = 0.01 * strength * torch.randn_like(x)
+    return (1 + 0.1 * gain) * (x + moved) + 0.1 * offset + 0.1 * slope * line + noise

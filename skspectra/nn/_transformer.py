@@ -1,0 +1,100 @@
+"""The transformer: pre-norm blocks of self-attention, as in ViT and MAX."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class TransformerBlock(nn.Module):
+    """Self-attention, then a two-layer perceptron, each around a skip.
+
+    Parameters
+    ----------
+    dim : int
+        Width of a token.
+    n_heads : int
+        Number of attention heads; divides `dim`.
+    """
+
+    def __init__(self, dim: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.attention_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.attention_out = nn.Linear(dim, dim)
+        self.mlp_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.mlp_in = nn.Linear(dim, 4 * dim)
+        self.mlp_out = nn.Linear(4 * dim, dim)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Mix the tokens of each spectrum.
+
+        Parameters
+        ----------
+        tokens : Tensor of shape (batch, n_kept, dim)
+            Any number of tokens.
+
+        Returns
+        -------
+        Tensor of shape (batch, n_kept, dim)
+            The mixed tokens.
+        """
+        tokens = tokens + self._attend(self.attention_norm(tokens))
+        return tokens + self.mlp_out(F.gelu(self.mlp_in(self.mlp_norm(tokens))))
+
+    def _attend(self, tokens: Tensor) -> Tensor:
+        qkv = self.qkv(tokens).unflatten(-1, (3, self.n_heads, -1))
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (batch, n_heads, n_kept, head_dim)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return self.attention_out(mixed.transpose(1, 2).flatten(2))
+
+
+class TransformerTrunk(nn.Module):
+    """A stack of transformer blocks and a last layer norm.
+
+    Parameters
+    ----------
+    dim : int
+        Width of a token.
+    depth : int
+        Number of blocks.
+    n_heads : int
+        Number of attention heads; divides `dim`.
+    """
+
+    def __init__(self, dim: int, depth: int, n_heads: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            TransformerBlock(dim, n_heads) for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Mix the tokens of each spectrum, block after block.
+
+        Parameters
+        ----------
+        tokens : Tensor of shape (batch, n_kept, dim)
+            Any number of tokens.
+
+        Returns
+        -------
+        Tensor of shape (batch, n_kept, dim)
+            The mixed tokens.
+        """
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.norm(tokens)
+
+
+def initialise_linear(module: nn.Module) -> None:
+    """Give every linear map in `module` Xavier-uniform weights and no bias.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Changed in place.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.xavier_uniform_(part.weight)
+            nn.init.zeros_(part.bias)

@@ -1,0 +1,220 @@
+"""Tokens, masks, encoder and autoencoder: shapes, counts, and no leak."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from skspectra import nn
+
+N_CHANNELS, PATCH_SIZE = 22, 4  # the last patch holds 2 channels and 2 zeros
+N_TOKENS = 6
+
+
+def make_encoder(hidden_tokens="drop", positions="sine_cosine", n_channels=N_CHANNELS):
+    torch.manual_seed(0)
+    return nn.SpectralEncoder(
+        n_channels,
+        patch_size=PATCH_SIZE,
+        embed_dim=8,
+        depth=2,
+        n_heads=2,
+        positions=positions,
+        hidden_tokens=hidden_tokens,
+    )
+
+
+def make_autoencoder(hidden_tokens="drop", positions="sine_cosine"):
+    return nn.MaskedAutoencoder(
+        make_encoder(hidden_tokens, positions),
+        decoder_dim=12,
+        decoder_depth=1,
+        decoder_n_heads=3,
+        positions=positions,
+    )
+
+
+def spectra(n=5, dtype=torch.float32):
+    return torch.from_numpy(np.random.default_rng(0).normal(size=(n, 22))).to(dtype)
+
+
+@pytest.mark.parametrize("n_channels", [1, 4, 7, 22])
+@pytest.mark.parametrize("patch_size", [1, 4, 5])
+def test_unpatchify_undoes_patchify(n_channels, patch_size):
+    x = torch.randn(3, n_channels)
+    patches = nn.patchify(x, patch_size)
+    assert patches.shape == (3, -(-n_channels // patch_size), patch_size)
+    assert torch.equal(nn.unpatchify(patches, n_channels), x)
+
+
+def test_sine_cosine_table_is_the_published_formula():
+    table = nn.sine_cosine_table(5, 6)
+    for i in range(5):
+        for k in range(3):
+            angle = i / 10000 ** (k / 3)
+            assert table[i, k] == pytest.approx(np.sin(angle), abs=1e-6)
+            assert table[i, 3 + k] == pytest.approx(np.cos(angle), abs=1e-6)
+
+
+@pytest.mark.parametrize("n_hidden", [1, 3, 5])
+def test_random_masks_hide_the_exact_number_in_every_row(n_hidden):
+    mask, ids_keep = nn.random_mask(50, N_TOKENS, n_hidden)
+    assert (mask.sum(dim=1) == n_hidden).all()
+    assert (ids_keep.diff(dim=1) > 0).all()
+    assert not mask.gather(1, ids_keep).any()
+    assert torch.equal(nn.visible_ids(mask), ids_keep)
+
+
+def test_random_masks_hide_every_token_equally_often_and_differ_between_rows():
+    torch.manual_seed(0)
+    mask, _ = nn.random_mask(6000, 8, 3)
+    assert chisquare(mask.sum(dim=0).numpy()).pvalue > 1e-3
+    assert len(torch.unique(mask, dim=0)) == 56  # all the ways to choose 3 of 8
+
+
+@pytest.mark.parametrize("hidden_tokens", ["drop", "replace"])
+@pytest.mark.parametrize("positions", ["sine_cosine", "learned"])
+def test_every_parameter_gets_a_gradient(hidden_tokens, positions):
+    objective = nn.ReconstructionObjective(
+        make_autoencoder(hidden_tokens, positions), n_hidden=3
+    )
+    objective(spectra()).backward()
+    for name, parameter in objective.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("hidden_tokens", ["drop", "replace"])
+def test_hidden_channels_do_not_influence_their_own_reconstruction(hidden_tokens):
+    autoencoder = make_autoencoder(hidden_tokens)
+    x = spectra().requires_grad_()
+    mask, ids_keep = nn.random_mask(len(x), N_TOKENS, 3)
+    hidden = nn.hidden_channels(mask, autoencoder.encoder)
+    rebuilt = autoencoder(x, mask, ids_keep)
+    (gradient,) = torch.autograd.grad(rebuilt[hidden].square().sum(), x)
+    assert (gradient[hidden] == 0).all()
+    assert (gradient[~hidden] != 0).any()
+
+
+def test_masking_the_loss_alone_would_leak():
+    # The encoder sees everything, and only the loss looks at hidden channels: this
+    # is what the test above must be able to catch.
+    autoencoder = make_autoencoder("replace")
+    x = spectra().requires_grad_()
+    mask, _ = nn.random_mask(len(x), N_TOKENS, 3)
+    hidden = nn.hidden_channels(mask, autoencoder.encoder)
+    rebuilt = autoencoder(x, torch.zeros_like(mask))
+    (gradient,) = torch.autograd.grad(rebuilt[hidden].square().sum(), x)
+    assert (gradient[hidden] != 0).any()
+
+
+@pytest.mark.parametrize("hidden_tokens", ["drop", "replace"])
+def test_hidden_tokens_know_where_they_are(hidden_tokens):
+    autoencoder = make_autoencoder(hidden_tokens)
+    mask = torch.tensor([[True, False, True, False, True, False]])
+    rebuilt = autoencoder(spectra(1), mask)
+    patches = nn.patchify(rebuilt, PATCH_SIZE)[0]
+    assert not torch.allclose(patches[0], patches[2], atol=1e-4)
+    assert not torch.allclose(patches[2], patches[4], atol=1e-4)
+
+
+def test_filling_of_the_last_patch_enters_no_loss():
+    target = spectra(2)
+    rebuilt = target.clone()
+    rebuilt[0, 20] += 3.0  # one channel of the last patch, which holds two
+    mask = torch.zeros(2, N_TOKENS, dtype=torch.bool)
+    mask[:, 5] = True
+    hidden = nn.hidden_channels(mask, make_encoder())
+    assert hidden.sum() == 4
+    assert nn.masked_mse(rebuilt, target, hidden) == pytest.approx(9.0 / 4)
+
+
+@pytest.mark.parametrize("hidden_tokens", ["drop", "replace"])
+def test_rows_are_independent(hidden_tokens):
+    autoencoder = make_autoencoder(hidden_tokens).double()
+    x = spectra(5, torch.float64)
+    mask, _ = nn.random_mask(5, N_TOKENS, 2)
+    together = autoencoder(x, mask)
+    alone = torch.cat([autoencoder(x[i : i + 1], mask[i : i + 1]) for i in range(5)])
+    assert torch.allclose(together, alone, atol=1e-12)
+
+
+@pytest.mark.parametrize("hidden_tokens", ["drop", "replace"])
+def test_float32_agrees_with_float64(hidden_tokens):
+    autoencoder = make_autoencoder(hidden_tokens)
+    mask, _ = nn.random_mask(5, N_TOKENS, 2)
+    single = autoencoder(spectra(), mask)
+    double = autoencoder.double()(spectra(dtype=torch.float64), mask)
+    assert torch.allclose(single.double(), double, atol=1e-4)
+
+
+def test_encoder_works_with_one_visible_token():
+    encoder = make_encoder("drop")
+    mask = torch.ones(2, N_TOKENS, dtype=torch.bool)
+    mask[:, 3] = False
+    assert encoder(spectra(2), mask, nn.visible_ids(mask)).shape == (2, 1, 8)
+
+
+def test_dropped_tokens_leave_the_encoder_as_if_they_were_not_there():
+    encoder = make_encoder("drop").double()
+    x = spectra(2, torch.float64)
+    mask, ids_keep = nn.random_mask(2, N_TOKENS, 3)
+    disturbed = torch.where(nn.hidden_channels(mask, encoder), 1e3, x)
+    assert torch.equal(encoder(x, mask, ids_keep), encoder(disturbed, mask, ids_keep))
+
+
+def test_masked_mse_counts_only_what_is_known():
+    prediction = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    target = torch.tensor([[0.0, torch.nan], [torch.nan, 6.0]])
+    loss = nn.masked_mse(prediction, target, ~target.isnan())
+    loss.backward()
+    assert loss.item() == pytest.approx((1 + 4) / 2)
+    assert torch.equal(prediction.grad, torch.tensor([[1.0, 0.0], [0.0, -2.0]]))
+
+
+def test_masked_mse_of_nothing_is_zero():
+    nothing = torch.zeros(2, 2, dtype=torch.bool)
+    assert nn.masked_mse(torch.ones(2, 2), torch.zeros(2, 2), nothing) == 0
+
+
+def test_augmentation_of_strength_zero_changes_nothing():
+    assert torch.equal(nn.augment(spectra(), 0.0), spectra())
+
+
+def test_augmentation_disturbs_by_its_documented_spread():
+    torch.manual_seed(0)
+    flat = torch.zeros(20000, 21)  # no signal: gain and shift have nothing to act on
+    disturbed = nn.augment(flat, 1.0)
+    middle, end = disturbed[:, 10], disturbed[:, 20]
+    assert middle.std() == pytest.approx(0.1, rel=0.05)  # offset, and a little noise
+    assert end.std() == pytest.approx(np.hypot(0.1, 0.1), rel=0.05)  # and slope
+    assert nn.augment(flat, 2.0)[:, 10].std() == pytest.approx(0.2, rel=0.05)
+
+
+def test_predictor_starts_from_the_mean():
+    predictor = nn.SpectralPredictor(make_encoder(), n_targets=2)
+    assert torch.equal(predictor(spectra()), torch.zeros(5, 2))
+
+
+def test_vit_base_is_one_setting():
+    # 110,692,368 trainable parameters are published for MAX. Theirs has a class
+    # token of width 768; there is none here.
+    with torch.device("meta"):
+        encoder = nn.SpectralEncoder(
+            2048,
+            patch_size=16,
+            embed_dim=768,
+            depth=12,
+            n_heads=12,
+            positions="sine_cosine",
+            hidden_tokens="drop",
+        )
+        autoencoder = nn.MaskedAutoencoder(
+            encoder,
+            decoder_dim=512,
+            decoder_depth=8,
+            decoder_n_heads=16,
+            positions="sine_cosine",
+        )
+    n_parameters = sum(parameter.numel() for parameter in autoencoder.parameters())
+    assert n_parameters == 110_692_368 - 768
