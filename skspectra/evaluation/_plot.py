@@ -1,0 +1,217 @@
+"""Drawings of a comparison and of a label-efficiency curve."""
+
+from textwrap import fill
+
+import numpy as np
+
+__all__ = ["draw_curve", "draw_predictions", "draw_ratios"]
+
+# Okabe and Ito's palette tells itself apart without colour vision; every series has
+# a marker and a dash of its own besides, for print in grey.
+_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
+_MARKERS = ["o", "s", "^", "D", "v", "P"]
+_DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 1))]
+_GREY = "0.55"
+
+
+def draw_ratios(ratios, table, *, reference, confidence, ax=None):
+    """Draw RMSEP ratios, one row a rival, with their intervals and their folds.
+
+    Parameters
+    ----------
+    ratios : dict of str to array of shape (n_folds,)
+        RMSEP divided by the reference's, fold by fold.
+    table : DataFrame
+        Rows in the order of `ratios`.
+    reference : str
+        Named on the axis.
+    confidence : float
+        Named in the legend.
+    ax : Axes, default=None
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    ax : Axes
+        With the drawing.
+    """
+    ax = _axes(ax, figsize=(6.4, 1.5 + 0.55 * len(ratios)))
+    for row, (values, figures) in enumerate(
+        zip(ratios.values(), table.itertuples(), strict=True)
+    ):
+        values = np.asarray(values)
+        spread = np.linspace(0.14, 0.34, len(values)) if len(values) > 1 else 0.24
+        ax.scatter(values, row + spread, s=12, color=_GREY, lw=0, zorder=2)
+        low, high = figures.ratio_low, figures.ratio_high
+        shown = high < 1 or low > 1
+        ax.plot([low, high], [row, row], color=_COLOURS[0], lw=2, zorder=3)
+        ax.plot(
+            figures.rmsep_ratio,
+            row,
+            marker="o",
+            markersize=8,
+            color=_COLOURS[0],
+            markerfacecolor=_COLOURS[0] if shown else "white",
+            markeredgewidth=1.5,
+            zorder=4,
+        )
+    ax.axvline(1, color="black", lw=1, ls="--", zorder=1)
+    ax.set_ylim(len(ratios) - 0.45, -0.55)
+    ax.set_yticks(range(len(ratios)), [fill(name, 20) for name in ratios])
+    ax.tick_params(axis="y", length=0)
+    _scale_ratios(ax)
+    ax.set_xlabel(f"RMSEP ratio to {reference!r}\n(below 1: smaller error)")
+    ax.spines[["left", "top", "right"]].set_visible(False)
+    _explain_ratios(ax, f"{100 * confidence:g} % interval")
+    return ax
+
+
+def _scale_ratios(ax):
+    """Show ratios on a logarithmic axis with plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    if high < 5 * low:
+        locator = MaxNLocator(7, steps=[1, 2, 2.5, 5, 10])
+    else:
+        locator = LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,))
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def _explain_ratios(ax, interval):
+    """Put the key above the drawing, where no row can lie under it."""
+    blue = {"color": _COLOURS[0], "marker": "o", "lw": 2, "markeredgewidth": 1.5}
+    ax.plot([], [], **blue, label="excludes 1")
+    ax.plot([], [], **blue, markerfacecolor="white", label="includes 1")
+    ax.scatter([], [], s=12, color=_GREY, lw=0, label="one fold")
+    ax.legend(
+        title=interval,
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=3,
+        frameon=False,
+        fontsize="small",
+        title_fontsize="small",
+        handletextpad=0.4,
+        columnspacing=1.2,
+        borderaxespad=0.2,
+    )
+
+
+def draw_predictions(panels, *, ax=None):
+    """Draw predicted against measured values, one panel each.
+
+    Parameters
+    ----------
+    panels : list of (title, measured, predicted, target)
+        Panels of the same `target` get the same limits.
+    ax : Axes or array of Axes, default=None
+        One for each panel; None makes a figure.
+
+    Returns
+    -------
+    axes : ndarray of Axes of shape (n_panels,)
+        In the order of `panels`.
+    """
+    axes = _panels(len(panels)) if ax is None else np.atleast_1d(ax).ravel()
+    if len(axes) != len(panels):
+        raise ValueError(f"ax must hold {len(panels)} Axes. Got {len(axes)} instead.")
+    limits = {}
+    for _, measured, predicted, target in panels:
+        values = [*limits.get(target, ()), *measured, *predicted]
+        limits[target] = min(values), max(values)
+    for axis, (title, measured, predicted, target) in zip(axes, panels, strict=True):
+        low, high = limits[target]
+        pad = 0.04 * (high - low) or 1.0
+        window = [low - pad, high + pad]
+        axis.plot(window, window, color="black", lw=1, ls="--", zorder=1)
+        axis.scatter(measured, predicted, s=14, alpha=0.5, color=_COLOURS[0], lw=0)
+        axis.set(xlim=window, ylim=window, aspect="equal")
+        lines = [fill(line, 34) for line in title.split("\n")]
+        axis.set_title("\n".join(lines), fontsize="medium")
+        axis.set_xlabel(f"Measured{_of(target)}")
+        axis.set_ylabel(f"Predicted{_of(target)}")
+        axis.locator_params(nbins=5)
+        axis.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def draw_curve(table, *, target=None, ax=None):
+    """Draw RMSEP against the number of labelled rows, one line an estimator.
+
+    Parameters
+    ----------
+    table : DataFrame indexed by train_size and estimator
+        With n_labelled, rmsep and rmsep_se.
+    target : object, default=None
+        Named on the axis.
+    ax : Axes, default=None
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    ax : Axes
+        With the drawing.
+    """
+    ax = _axes(ax, figsize=(6.4, 4.2))
+    names = table.index.get_level_values("estimator").unique()
+    sizes = table["n_labelled"].groupby(level="train_size").first()
+    ratio = sizes.max() / sizes.min()
+    for k, name in enumerate(names):
+        line = table.xs(name, level="estimator")
+        # Lines are set beside each other by a little, so that bars do not overlap.
+        beside = ratio ** (0.012 * (k - (len(names) - 1) / 2))
+        ax.errorbar(
+            line["n_labelled"] * beside,
+            line["rmsep"],
+            line["rmsep_se"],
+            color=_COLOURS[k % len(_COLOURS)],
+            marker=_MARKERS[k % len(_MARKERS)],
+            ls=_DASHES[k % len(_DASHES)],
+            capsize=3,
+            label=name,
+        )
+    if ratio > 4:
+        ax.set_xscale("log")
+        ax.minorticks_off()
+    ax.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("Labelled training rows")
+    ax.set_ylabel(f"RMSEP{_of(target)} (mean and standard error)")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False)
+    return ax
+
+
+def _of(target):
+    return "" if target is None else f" {target}"
+
+
+def _axes(ax, figsize):
+    """Return `ax`, or that of a new figure."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=figsize, layout="constrained")[1]
+
+
+def _panels(n_panels, widest=3):
+    """Return that many Axes of a new figure, at most `widest` in a row."""
+    import matplotlib.pyplot as plt
+
+    n_rows = -(-n_panels // widest)
+    n_columns = -(-n_panels // n_rows)
+    axes = plt.subplots(
+        n_rows,
+        n_columns,
+        figsize=(0.4 + 3.0 * n_columns, 3.2 * n_rows),
+        layout="constrained",
+        squeeze=False,
+    )[1]
+    for spare in axes.ravel()[n_panels:]:
+        spare.remove()
+    return axes.ravel()[:n_panels]

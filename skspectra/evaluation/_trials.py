@@ -1,0 +1,159 @@
+"""Fit and score one estimator on one split: the one loop behind every figure here."""
+
+import sys
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import clone
+from sklearn.metrics import r2_score, root_mean_squared_error
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import has_fit_parameter
+from tqdm import tqdm
+
+from skspectra.metrics import bias, concordance_correlation, rpd, rpiq, sep
+
+__all__ = ["FIGURES", "run_trials"]
+
+FIGURES = ["rmsep", "bias", "sep", "r2", "rpd", "rpiq", "ccc", "fit_seconds"]
+
+# These divide by the spread of the test fold, so one row does not define them.
+_NEED_TWO_ROWS = {
+    "sep": sep,
+    "r2": r2_score,
+    "rpd": rpd,
+    "rpiq": rpiq,
+    "ccc": concordance_correlation,
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one estimator did on one split.
+
+    `predicted` is (n_test, n_targets); `figures` is one row a target.
+    """
+
+    predicted: np.ndarray
+    figures: list[dict]
+
+
+def run_trials(estimators, samples, splits, *, n_jobs, verbose):
+    """Run every estimator on every split, in the order of `splits`.
+
+    Parameters
+    ----------
+    estimators : dict of str to estimator
+        Left as they are: each trial fits a clone.
+    samples : Samples
+        All rows, labelled or not.
+    splits : list of Split
+        The same for every estimator.
+    n_jobs : int or None
+        Trials that run at once; it changes the time and nothing else.
+    verbose : int
+        From 1 on a bar on the standard error stream counts the trials.
+
+    Returns
+    -------
+    trials : list of (str, Split, Trial)
+        Split by split, and in each the estimators in their own order.
+    """
+    tasks = [(name, split) for split in splits for name in estimators]
+    results = Parallel(n_jobs=n_jobs, return_as="generator")(
+        delayed(_try)(name, estimators[name], samples, split) for name, split in tasks
+    )
+    bar = tqdm(
+        results, total=len(tasks), unit="fit", file=sys.stderr, disable=not verbose
+    )
+    return [(*task, trial) for task, trial in zip(tasks, bar, strict=True)]
+
+
+def _try(name, estimator, samples, split):
+    """Run one trial; an error leaves with the estimator and the fold named."""
+    try:
+        return _fit_and_score(name, estimator, samples, split)
+    except Exception as error:
+        error.add_note(
+            f"This happened to the estimator {name!r} in {split.describe()}."
+        )
+        raise
+
+
+def _fit_and_score(name, estimator, samples, split):
+    model = _seeded(clone(estimator), split.seed)
+    path, last = _last_step(model)
+    hidden = split.unlabelled if _takes_unlabelled(last) else split.unlabelled[:0]
+    rows = np.sort(np.concatenate([split.train, hidden]))
+    y = samples.y[rows]
+    y[np.isin(rows, hidden)] = np.nan
+    passed = {}
+    if samples.groups is not None and _takes_groups(last):
+        routed = get_config()["enable_metadata_routing"]
+        passed["groups" if routed else f"{path}groups"] = samples.groups[rows]
+    start = perf_counter()
+    model.fit(samples.spectra(rows), samples.shaped(y), **passed)
+    seconds = perf_counter() - start
+    predicted = np.asarray(model.predict(samples.spectra(split.test)), dtype=float)
+    measured = samples.y[split.test]
+    predicted = predicted.reshape(measured.shape)
+    counts = {
+        "n_train": len(split.train),
+        "n_unlabelled": len(hidden),
+        "n_test": len(split.test),
+    }
+    figures = [
+        {"estimator": name, "target": target, **split.labels(), **counts}
+        | _figures(measured[:, k], predicted[:, k])
+        | {"fit_seconds": seconds}
+        for k, target in enumerate(samples.targets)
+    ]
+    return Trial(predicted, figures)
+
+
+def _figures(measured, predicted):
+    """Return the figures of merit of one target on one test fold."""
+    figures = {
+        "rmsep": root_mean_squared_error(measured, predicted),
+        "bias": bias(measured, predicted),
+    }
+    for figure, function in _NEED_TWO_ROWS.items():
+        figures[figure] = function(measured, predicted) if len(measured) > 1 else np.nan
+    return figures
+
+
+def _seeded(model, seed):
+    """Give every `random_state` that is None, however deep, a seed of its own."""
+    rng = np.random.RandomState(seed)
+    params = model.get_params(deep=True)
+    unset = [
+        key
+        for key in sorted(params)
+        if key.split("__")[-1] == "random_state" and params[key] is None
+    ]
+    return model.set_params(**{key: rng.randint(2**31 - 1) for key in unset})
+
+
+def _last_step(model):
+    """Return the step that is fitted to y, and the prefix of its fit arguments."""
+    path = ""
+    while isinstance(model, Pipeline):
+        name, model = model.steps[-1]
+        path += f"{name}__"
+    return path, model
+
+
+def _takes_unlabelled(last):
+    """Whether rows whose y is NaN may enter `fit`: the estimator's class says so."""
+    return getattr(type(last), "_uses_unlabelled_rows", False)
+
+
+def _takes_groups(last):
+    """Whether `fit` takes groups, itself or for the splitter of a search."""
+    if has_fit_parameter(last, "groups"):
+        return True
+    inner = get_routing_for_object(getattr(last, "cv", None))
+    return bool(inner.consumes("split", {"groups"}))
