@@ -319,7 +319,12 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
                 "y contains values too large for float64: its standard deviation is "
                 f"{scale.max()}. The largest absolute value is {np.nanmax(abs(y)):.3g}."
             )
-        self._y_is_flat, self.y_mean_, self.y_scale_ = flat, mean, scale
+        # Sums of equal numbers are rounded: a constant is told by its extremes.
+        lowest = np.nanmin(y, axis=0)
+        constant = lowest == np.nanmax(y, axis=0)
+        self.y_mean_ = np.where(constant, lowest, mean)
+        self.y_scale_ = np.where(constant, 0.0, scale)
+        self._y_is_flat = flat
         return X, y
 
     def _check_validation(self, X_val, y_val, y):

@@ -93,7 +93,7 @@ def validation_rows(n_rows, groups, fraction, random_state):
     Raises
     ------
     ValueError
-        If fewer than 2 rows would be left to train on.
+        If no row would be left to train on.
     """
     splitter = ShuffleSplit if groups is None else GroupShuffleSplit
     n_units = n_rows if groups is None else len(np.unique(groups))
@@ -129,12 +129,12 @@ def fit_linear_probe(embedding, y, groups):
     intercept : ndarray of shape (n_targets,)
         What is added.
     """
-    # The embedding's own spread sets the unit of the penalty, so that weights of
-    # any scale meet the same choices.
-    scale = embedding.std() or 1.0
     coef, intercept = [], []
     for target in y.T:
         known = ~np.isnan(target)
+        # The embedding's own spread sets the unit of the penalty, so that one list
+        # of penalties serves every encoder.
+        scale = embedding[known].std() or 1.0
         cv = None
         if groups is not None and len(np.unique(groups[known])) > 1:
             n_splits = min(5, len(np.unique(groups[known])))

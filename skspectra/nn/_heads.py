@@ -21,8 +21,9 @@ class SpectralPredictor(nn.Module):
     def __init__(self, encoder: SpectralEncoder, n_targets: int) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = nn.Linear(encoder.embed_dim, n_targets)
-        # Training starts from the prediction of the mean, whatever the encoder says.
+        # Training starts from the prediction of the mean, whatever the encoder says,
+        # so no random weights are drawn.
+        self.head = nn.utils.skip_init(nn.Linear, encoder.embed_dim, n_targets)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
