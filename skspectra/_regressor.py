@@ -40,8 +40,8 @@ _CHECK_Y = {
 class SpectralRegressor(RegressorMixin, BaseEstimator):
     """Predict reference values from spectra, with a pretrained encoder.
 
-    The encoder of a :class:`MaskedSpectralPretrainer` gets a linear map on the
-    mean of its tokens. Either all of it is trained on the reference values
+    The encoder of a :class:`MaskedSpectralPretrainer` gets a linear map on its
+    tokens. Either all of it is trained on the reference values
     ("fine_tune"), or the map alone is fitted by ridge regression ("probe").
 
     Parameters
@@ -60,6 +60,9 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
         it is and fits the map by ridge regression, its penalty chosen by
         cross-validation. The parameters from `lr` to `n_iter_no_change` and
         `callbacks` concern "fine_tune" alone.
+    pooling : {"concatenate", "mean"}, default="concatenate"
+        What the linear map reads: all tokens side by side, or their mean, which
+        is what `MaskedSpectralPretrainer.transform` gives.
     lr : float, default=1e-3
         Highest learning rate of AdamW.
     weight_decay : float, default=0.05
@@ -153,6 +156,7 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
     _parameter_constraints: dict = {
         "pretrainer": [MaskedSpectralPretrainer, FrozenEstimator, None],
         "strategy": [StrOptions({"fine_tune", "probe"})],
+        "pooling": [StrOptions({"concatenate", "mean"})],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "warmup": [Interval(Real, 0, 1, closed="both")],
@@ -174,6 +178,7 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
         pretrainer=None,
         *,
         strategy="fine_tune",
+        pooling="concatenate",
         lr=1e-3,
         weight_decay=0.05,
         warmup=0.1,
@@ -191,6 +196,7 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
     ):
         self.pretrainer = pretrainer
         self.strategy = strategy
+        self.pooling = pooling
         self.lr = lr
         self.weight_decay = weight_decay
         self.warmup = warmup
@@ -253,10 +259,10 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
         x, y = self._scaled_spectra(X[labelled]), self._scaled_targets(y[labelled])
         groups = None if groups is None else groups[labelled]
         encoder = copy.deepcopy(pretrainer.module_.encoder)
-        predictor = SpectralPredictor(encoder, y.shape[1])
+        predictor = SpectralPredictor(encoder, y.shape[1], self.pooling)
         if self.strategy == "probe":
-            embedding = forward_in_batches(encoder.embed, x, device=self.device)
-            predictor.set_head(*fit_linear_probe(embedding, y, groups))
+            features = forward_in_batches(predictor.features, x, device=self.device)
+            predictor.set_head(*fit_linear_probe(features, y, groups))
             self.module_, self.loss_curve_, self.validation_scores_ = predictor, [], []
         else:
             self._fine_tune(predictor, x, y, groups, validation, rng)

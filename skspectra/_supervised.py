@@ -109,12 +109,12 @@ def validation_rows(n_rows, groups, fraction, random_state):
     return np.isin(np.arange(n_rows), set_aside)
 
 
-def fit_linear_probe(embedding, y, groups):
-    """Fit a ridge regression on an embedding, its penalty cross-validated.
+def fit_linear_probe(features, y, groups):
+    """Fit a ridge regression on an encoder's output, its penalty cross-validated.
 
     Parameters
     ----------
-    embedding : ndarray of shape (n_samples, embed_dim)
+    features : ndarray of shape (n_samples, n_features)
         From a frozen encoder.
     y : ndarray of shape (n_samples, n_targets)
         Standardised targets, NaN where unknown.
@@ -124,7 +124,7 @@ def fit_linear_probe(embedding, y, groups):
 
     Returns
     -------
-    coef : ndarray of shape (n_targets, embed_dim)
+    coef : ndarray of shape (n_targets, n_features)
         Weights.
     intercept : ndarray of shape (n_targets,)
         What is added.
@@ -132,15 +132,15 @@ def fit_linear_probe(embedding, y, groups):
     coef, intercept = [], []
     for target in y.T:
         known = ~np.isnan(target)
-        # The embedding's own spread sets the unit of the penalty, so that one list
+        # The features' own spread sets the unit of the penalty, so that one list
         # of penalties serves every encoder.
-        scale = embedding[known].std() or 1.0
+        scale = features[known].std() or 1.0
         cv = None
         if groups is not None and len(np.unique(groups[known])) > 1:
             n_splits = min(5, len(np.unique(groups[known])))
             cv = list(GroupKFold(n_splits).split(target[known], groups=groups[known]))
         ridge = RidgeCV(alphas=np.logspace(-6, 4, 31), cv=cv)
-        ridge.fit(embedding[known] / scale, target[known])
+        ridge.fit(features[known] / scale, target[known])
         coef.append(ridge.coef_ / scale)
         intercept.append(ridge.intercept_)
     return np.array(coef), np.array(intercept)

@@ -35,8 +35,6 @@ def tiny_pretrainer(**parameters):
 
 def tiny_regressor(hidden_tokens="drop", **parameters):
     pretrainer = tiny_pretrainer(hidden_tokens=hidden_tokens, random_state=None)
-    if parameters.get("strategy") == "probe":
-        pretrainer.set_params(embed_dim=32)
     defaults = dict(pretrainer=pretrainer, lr=1e-2, max_epochs=40, random_state=0)
     return SpectralRegressor(**{**defaults, **parameters})
 

@@ -8,7 +8,7 @@ from skspectra.nn._losses import masked_mse
 
 
 class SpectralPredictor(nn.Module):
-    """An encoder, the mean of its tokens, and a linear map to the targets.
+    """An encoder and a linear map from its tokens to the targets.
 
     Parameters
     ----------
@@ -16,14 +16,18 @@ class SpectralPredictor(nn.Module):
         Trained together with the linear map.
     n_targets : int
         Number of outputs.
+    pooling : {"concatenate", "mean"}
+        What the linear map reads: all tokens side by side, or their mean.
     """
 
-    def __init__(self, encoder: SpectralEncoder, n_targets: int) -> None:
+    def __init__(self, encoder: SpectralEncoder, n_targets: int, pooling: str) -> None:
         super().__init__()
         self.encoder = encoder
+        self.pooling = pooling
+        n_read = encoder.n_tokens if pooling == "concatenate" else 1
         # Training starts from the prediction of the mean, whatever the encoder says,
         # so no random weights are drawn.
-        self.head = nn.utils.skip_init(nn.Linear, encoder.embed_dim, n_targets)
+        self.head = nn.utils.skip_init(nn.Linear, n_read * encoder.embed_dim, n_targets)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -40,14 +44,31 @@ class SpectralPredictor(nn.Module):
         Tensor of shape (batch, n_targets)
             The predictions.
         """
-        return self.head(self.encoder.embed(x))
+        return self.head(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the linear map reads.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, n_channels)
+            Spectra.
+
+        Returns
+        -------
+        Tensor of shape (batch, n_read)
+            All tokens side by side, or their mean.
+        """
+        if self.pooling == "concatenate":
+            return self.encoder(x).flatten(1)
+        return self.encoder.embed(x)
 
     def set_head(self, coef: object, intercept: object) -> None:
         """Give the linear map the weights of a regression fitted elsewhere.
 
         Parameters
         ----------
-        coef : array-like of shape (n_targets, embed_dim)
+        coef : array-like of shape (n_targets, n_read)
             Weights.
         intercept : array-like of shape (n_targets,)
             What is added.

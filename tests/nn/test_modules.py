@@ -191,9 +191,17 @@ def test_augmentation_disturbs_by_its_documented_spread():
     assert nn.augment(flat, 2.0)[:, 10].std() == pytest.approx(0.2, rel=0.05)
 
 
-def test_predictor_starts_from_the_mean():
-    predictor = nn.SpectralPredictor(make_encoder(), n_targets=2)
-    assert torch.equal(predictor(spectra()), torch.zeros(5, 2))
+@pytest.mark.parametrize("pooling, n_read", [("mean", 8), ("concatenate", 48)])
+def test_predictor_is_a_linear_map_of_its_tokens(pooling, n_read):
+    predictor = nn.SpectralPredictor(make_encoder(), 2, pooling)
+    assert torch.equal(predictor(spectra()), torch.zeros(5, 2))  # starts from the mean
+    coef, intercept = np.random.default_rng(0).normal(size=(2, n_read)), [0.1, 0.2]
+    predictor.set_head(coef, intercept)
+    tokens = predictor.encoder(spectra())
+    read = tokens.mean(1) if pooling == "mean" else tokens.reshape(5, n_read)
+    expected = read @ torch.tensor(coef, dtype=torch.float32).T
+    expected += torch.tensor(intercept)
+    assert torch.allclose(predictor(spectra()), expected, atol=1e-5)
 
 
 def test_vit_base_is_one_setting():
