@@ -78,19 +78,12 @@ class _WholeBatches:
     """
 
     def __init__(self, dataset, batch_size, shuffle):
-        self.tensors, self.batch_size, self.shuffle = (
-            dataset.tensors,
-            batch_size,
-            shuffle,
-        )
+        self.tensors = dataset.tensors
+        self.batch_size = batch_size
+        self.order = torch.randperm if shuffle else torch.arange
 
     def __iter__(self):
-        n_rows, device = len(self.tensors[0]), self.tensors[0].device
-        order = (
-            torch.randperm(n_rows, device=device)
-            if self.shuffle
-            else torch.arange(n_rows, device=device)
-        )
+        order = self.order(len(self.tensors[0]), device=self.tensors[0].device)
         for rows in order.split(self.batch_size):
             yield tuple(tensor[rows] for tensor in self.tensors)
 

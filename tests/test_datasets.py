@@ -311,9 +311,9 @@ def test_resolution_and_number_of_spectra_leave_the_chemistry_as_it_was():
 
 
 def test_the_global_generator_is_left_alone():
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    before = np.random.get_state()[1].copy()
     make_nir_mixtures(9, 8, random_state=0)
-    assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    assert_array_equal(np.random.get_state()[1], before)
 
 
 def test_groups_are_repeats_of_one_mixture_in_other_measurements():

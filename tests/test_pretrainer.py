@@ -313,7 +313,7 @@ def test_values_too_large_to_square_are_refused(X, huge):
 def test_a_spectrum_too_far_away_for_float32_is_refused(fitted, X):
     far = X[:2].copy()
     far[1, 3] = 1e39
-    with pytest.raises(ValueError, match="too large for float32 .* row 1, channel 3"):
+    with pytest.raises(ValueError, match=r"too large for float32 .* row 1, channel 3"):
         fitted.transform(far)
 
 
