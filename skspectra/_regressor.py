@@ -41,8 +41,8 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
     """Predict reference values from spectra, with a pretrained encoder.
 
     The encoder of a :class:`MaskedSpectralPretrainer` gets a linear map on its
-    tokens. Either all of it is trained on the reference values
-    ("fine_tune"), or the map alone is fitted by ridge regression ("probe").
+    tokens, fitted by ridge regression. "probe" leaves it at that; "fine_tune" then
+    trains encoder and map together.
 
     Parameters
     ----------
@@ -56,10 +56,11 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
           pool of spectra, and keeps its weights through `clone` and grids;
         - `MaskedSpectralPretrainer(max_epochs=0)` is the control from scratch.
     strategy : {"fine_tune", "probe"}, default="fine_tune"
-        "fine_tune" trains encoder and linear map; "probe" leaves the encoder as
-        it is and fits the map by ridge regression, its penalty chosen by
-        cross-validation. The parameters from `lr` to `n_iter_no_change` and
-        `callbacks` concern "fine_tune" alone.
+        "probe" leaves the encoder as it is and fits the linear map by ridge
+        regression, its penalty chosen by cross-validation. "fine_tune" starts
+        from there and trains the encoder too: a map that fits already does not
+        pull the encoder about [2]_. The parameters from `lr` to
+        `n_iter_no_change` and `callbacks` concern "fine_tune" alone.
     pooling : {"concatenate", "mean"}, default="concatenate"
         What the linear map reads: all tokens side by side, or their mean, which
         is what `MaskedSpectralPretrainer.transform` gives.
@@ -134,6 +135,8 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
     ----------
     .. [1] "MAX: Masked Autoencoder for X-ray Fluorescence in Geological
        Investigation", arXiv:2410.12330.
+    .. [2] Kumar et al., "Fine-Tuning can Distort Pretrained Features and
+       Underperform Out-of-Distribution", ICLR 2022, arXiv:2202.10054.
 
     Examples
     --------
@@ -258,15 +261,16 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
         labelled = ~np.isnan(y).all(axis=1)
         x, y = self._scaled_spectra(X[labelled]), self._scaled_targets(y[labelled])
         groups = None if groups is None else groups[labelled]
-        encoder = copy.deepcopy(pretrainer.module_.encoder)
-        predictor = SpectralPredictor(encoder, y.shape[1], self.pooling)
-        if self.strategy == "probe":
-            features = forward_in_batches(predictor.features, x, device=self.device)
-            predictor.set_head(*fit_linear_probe(features, y, groups))
-            self.module_, self.loss_curve_, self.validation_scores_ = predictor, [], []
-        else:
-            self._fine_tune(predictor, x, y, groups, validation, rng)
-        self.n_iter_ = len(self.loss_curve_)
+        if validation is not None:
+            X_val, y_val = validation
+            validation = self._scaled_spectra(X_val), self._scaled_targets(y_val)
+        elif self.early_stopping and self.strategy == "fine_tune":
+            aside = validation_rows(len(x), groups, self.validation_fraction, rng)
+            validation = x[aside], y[aside]
+            x, y = x[~aside], y[~aside]
+            groups = None if groups is None else groups[~aside]
+        predictor = self._probe(x, y, groups)
+        self._train(predictor, x, y, validation, rng.randint(2**31 - 1))
         return self
 
     def predict(self, X):
@@ -364,22 +368,28 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
         spread = np.where(self.y_scale_ > 0, self.y_scale_, 1.0)
         return ((y - self.y_mean_) / spread).astype(np.float32)
 
-    def _fine_tune(self, predictor, x, y, groups, validation, rng):
-        if validation is not None:
-            X_val, y_val = validation
-            validation = self._scaled_spectra(X_val), self._scaled_targets(y_val)
-        elif self.early_stopping:
-            aside = validation_rows(len(x), groups, self.validation_fraction, rng)
-            validation = x[aside], y[aside]
-            x, y = x[~aside], y[~aside]
+    def _probe(self, x, y, groups):
+        """Return the pretrained encoder with a linear map fitted to the targets."""
+        encoder = copy.deepcopy(self.pretrainer_.module_.encoder)
+        predictor = SpectralPredictor(encoder, y.shape[1], self.pooling)
+        features = forward_in_batches(predictor.features, x, device=self.device)
+        predictor.set_head(*fit_linear_probe(features, y, groups))
+        return predictor
+
+    def _train(self, predictor, x, y, validation, seed):
+        """Fine-tune a predictor where the strategy says so, and keep it."""
+        parameters = {name: getattr(self, name) for name in _TRAINING_PARAMETERS}
+        if self.strategy == "probe":
+            parameters["max_epochs"] = 0
         result = train(
             lambda: PredictionObjective(predictor, self.augmentation),
             x,
             y,
             validation=validation,
-            seed=rng.randint(2**31 - 1),
-            **{name: getattr(self, name) for name in _TRAINING_PARAMETERS},
+            seed=seed,
+            **parameters,
         )
         self.module_ = result.module.predictor
         self.loss_curve_ = result.loss_curve
         self.validation_scores_ = result.validation_curve
+        self.n_iter_ = len(result.loss_curve)

@@ -93,14 +93,15 @@ def validation_rows(n_rows, groups, fraction, random_state):
     Raises
     ------
     ValueError
-        If no row would be left to train on.
+        If fewer than 2 rows, or no group, would be left to train on.
     """
     splitter = ShuffleSplit if groups is None else GroupShuffleSplit
     n_units = n_rows if groups is None else len(np.unique(groups))
-    if n_units < 2 or n_units - np.ceil(fraction * n_units) < 1:
+    fewest = 2 if groups is None else 1
+    if n_units - np.ceil(fraction * n_units) < fewest:
         raise ValueError(
-            f"early_stopping=True with validation_fraction={fraction} leaves nothing "
-            f"to train on: there are {n_units} labelled "
+            f"early_stopping=True with validation_fraction={fraction} leaves too "
+            f"little to train on: there are {n_units} labelled "
             f"{'rows' if groups is None else 'groups'}. Lower validation_fraction, "
             "pass X_val and y_val, or set early_stopping=False."
         )
@@ -132,6 +133,10 @@ def fit_linear_probe(features, y, groups):
     coef, intercept = [], []
     for target in y.T:
         known = ~np.isnan(target)
+        if known.sum() < 2:  # the rest went to early stopping: start from the mean
+            coef.append(np.zeros(features.shape[1]))
+            intercept.append(0.0)
+            continue
         # The features' own spread sets the unit of the penalty, so that one list
         # of penalties serves every encoder.
         scale = features[known].std() or 1.0
@@ -139,7 +144,7 @@ def fit_linear_probe(features, y, groups):
         if groups is not None and len(np.unique(groups[known])) > 1:
             n_splits = min(5, len(np.unique(groups[known])))
             cv = list(GroupKFold(n_splits).split(target[known], groups=groups[known]))
-        ridge = RidgeCV(alphas=np.logspace(-6, 4, 31), cv=cv)
+        ridge = RidgeCV(alphas=np.logspace(-6, 4, 21), cv=cv)
         ridge.fit(features[known] / scale, target[known])
         coef.append(ridge.coef_ / scale)
         intercept.append(ridge.intercept_)

@@ -348,3 +348,18 @@ def test_grid_over_its_own_score(X):
         cv=3,
     ).fit(X)
     assert np.isfinite(grid.cv_results_["mean_test_score"]).all()
+
+
+def test_a_linear_decoder_rebuilds_from_replaced_tokens(X):
+    pretrainer = small(
+        hidden_tokens="replace", decoder_depth=0, max_epochs=40, lr=3e-3
+    ).fit(X[:70])
+    assert pretrainer.score(X[70:]) > 0
+
+
+def test_learned_positions_are_trained(X):
+    start = small(positions="learned", max_epochs=0).fit(X)
+    trained = small(positions="learned").fit(X)
+    before, after = (p.module_.encoder.positions.table for p in (start, trained))
+    assert before.requires_grad
+    assert not torch.equal(before, after)

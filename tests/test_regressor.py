@@ -173,7 +173,7 @@ def test_the_probe_is_a_ridge_regression_on_the_embedding(data, frozen):
             Ridge(alpha).fit(embedding, data.target).predict(embedding)
             - model.predict(data.data)
         ).max()
-        for alpha in np.logspace(-6, 4, 31) * embedding.std() ** 2
+        for alpha in np.logspace(-6, 4, 21) * embedding.std() ** 2
     ]
     assert min(errors) < 1e-4 * data.target.std()
 
@@ -331,9 +331,9 @@ def test_groups_reach_the_split_of_early_stopping(data, frozen, monkeypatch):
             "and strategy='fine_tune'",
         ),
         (
-            dict(early_stopping=True, validation_fraction=0.995),
+            dict(early_stopping=True, validation_fraction=0.99),
             dict(),
-            "leaves nothing to train on: there are 120 labelled rows",
+            "leaves too little to train on: there are 120 labelled rows",
         ),
         (
             dict(early_stopping=True),
@@ -495,8 +495,9 @@ def test_grid_over_pls_scratch_and_pretrained(data):
         n_jobs=2,
         error_score="raise",
     ).fit(data.data, data.target)
-    assert isinstance(grid.best_estimator_["model"], PLSRegressionCV)  # linear mixtures
-    assert len(set(grid.cv_results_["mean_test_score"])) == 3
+    scores = grid.cv_results_["mean_test_score"]
+    assert len(set(scores)) == 3
+    assert grid.best_params_ == grid.cv_results_["params"][int(np.argmax(scores))]
 
 
 def test_grouped_cross_validation_gives_the_same_as_by_hand(data):
