@@ -117,8 +117,8 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
         Training loss of each epoch, mean squared error in units of `y_scale_`
         squared; empty for "probe".
     validation_scores_ : list of float
-        Validation loss of each epoch in the same units; empty without early
-        stopping.
+        Negative validation loss of each epoch in the same units, higher is better;
+        empty without early stopping.
     n_iter_ : int
         Number of epochs run.
     n_features_in_ : int
@@ -391,5 +391,5 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
         )
         self.module_ = result.module.predictor
         self.loss_curve_ = result.loss_curve
-        self.validation_scores_ = result.validation_curve
+        self.validation_scores_ = [-loss for loss in result.validation_curve]
         self.n_iter_ = len(result.loss_curve)

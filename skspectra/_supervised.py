@@ -137,15 +137,16 @@ def fit_linear_probe(features, y, groups):
             coef.append(np.zeros(features.shape[1]))
             intercept.append(0.0)
             continue
-        # The features' own spread sets the unit of the penalty, so that one list
-        # of penalties serves every encoder.
-        scale = features[known].std() or 1.0
+        # Spectra become points at distance 1 from their centre, on average, so that
+        # one list of penalties serves encoders of any width.
+        centred = features[known] - features[known].mean(axis=0)
+        scale = np.sqrt((centred**2).sum(axis=1).mean()) or 1.0
         cv = None
         if groups is not None and len(np.unique(groups[known])) > 1:
             n_splits = min(5, len(np.unique(groups[known])))
             cv = list(GroupKFold(n_splits).split(target[known], groups=groups[known]))
-        ridge = RidgeCV(alphas=np.logspace(-6, 4, 21), cv=cv)
-        ridge.fit(features[known] / scale, target[known])
+        ridge = RidgeCV(alphas=np.logspace(-8, 2, 21), cv=cv)
+        ridge.fit(centred / scale, target[known])
         coef.append(ridge.coef_ / scale)
-        intercept.append(ridge.intercept_)
+        intercept.append(target[known].mean() - features[known].mean(axis=0) @ coef[-1])
     return np.array(coef), np.array(intercept)
