@@ -13,25 +13,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skspectra._inference import forward_in_batches, hidden_errors, rebuild
 from skspectra._scaling import centre_and_scale, scale_spectra
-from skspectra._training import train
+from skspectra._training import train, training_parameters
 from skspectra._validation import (
     Interval,
     StrOptions,
     check_columns,
     check_x_axis,
 )
-from skspectra.nn import MaskedAutoencoder, ReconstructionObjective, SpectralEncoder
-
-_TRAINING_PARAMETERS = (
-    "lr",
-    "weight_decay",
-    "warmup",
-    "max_epochs",
-    "batch_size",
-    "device",
-    "precision",
-    "callbacks",
-    "verbose",
+from skspectra.nn import (
+    MaskedAutoencoder,
+    ReconstructionObjective,
+    SpectralEncoder,
+    count_hidden,
+    count_tokens,
 )
 
 
@@ -257,7 +251,6 @@ class MaskedSpectralPretrainer(
             If the training diverges.
         """
         self._validate_params()
-        self._check_architecture()
         # From here on a failure leaves an unfitted pretrainer, never a mixture.
         vars(self).pop("module_", None)
         table, X = (
@@ -270,9 +263,9 @@ class MaskedSpectralPretrainer(
         owner = type(self).__name__
         x_axis = check_x_axis(self.x_axis, n_channels, owner)
         check_columns(table, x_axis, owner)
-        patch_size = min(self.patch_size, -(-n_channels // 2))
-        n_tokens = -(-n_channels // patch_size)
-        n_hidden = self._count_hidden(n_tokens, patch_size)
+        patch_size = min(self.patch_size, (n_channels + 1) // 2)
+        n_tokens = count_tokens(n_channels, patch_size)
+        n_hidden = count_hidden(n_tokens, self.mask_ratio)
         mean, scale = centre_and_scale(X)
         result = train(
             lambda: ReconstructionObjective(
@@ -280,7 +273,7 @@ class MaskedSpectralPretrainer(
             ),
             scale_spectra(X, mean, scale),
             seed=check_random_state(self.random_state).randint(2**31 - 1),
-            **{name: getattr(self, name) for name in _TRAINING_PARAMETERS},
+            **training_parameters(self.get_params(deep=False)),
         )
         self.x_axis_, self.patch_size_, self.n_tokens_ = x_axis, patch_size, n_tokens
         self.mean_, self.scale_ = mean, scale
@@ -408,35 +401,6 @@ class MaskedSpectralPretrainer(
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _check_architecture(self):
-        """Refuse parameters that each are valid but do not go together."""
-        for dim, heads in (
-            ("embed_dim", "n_heads"),
-            ("decoder_dim", "decoder_n_heads"),
-        ):
-            if getattr(self, dim) % getattr(self, heads):
-                raise ValueError(
-                    f"The {dim!r} parameter of {type(self).__name__} must be a "
-                    f"multiple of {heads!r}. Got {dim}={getattr(self, dim)} and "
-                    f"{heads}={getattr(self, heads)} instead."
-                )
-        if self.decoder_depth == 0 and self.hidden_tokens == "drop":
-            raise ValueError(
-                "With hidden_tokens='drop' the 'decoder_depth' parameter of "
-                f"{type(self).__name__} must be at least 1: only the decoder's "
-                "attention lets a hidden patch see the others. Got 0 instead."
-            )
-
-    def _count_hidden(self, n_tokens, patch_size):
-        n_hidden = max(1, round(self.mask_ratio * n_tokens))
-        if n_hidden == n_tokens:
-            raise ValueError(
-                f"mask_ratio={self.mask_ratio} hides all of the {n_tokens} patches of "
-                f"{patch_size} channels; at most {n_tokens - 1} can be hidden: lower "
-                "mask_ratio or patch_size."
-            )
-        return n_hidden
-
     def _build(self, n_channels, patch_size):
         encoder = SpectralEncoder(
             n_channels,
@@ -470,7 +434,7 @@ class MaskedSpectralPretrainer(
     def _draw_mask(self, n_samples):
         rng = check_random_state(self.random_state)
         rank = rng.random_sample((n_samples, self.n_tokens_)).argsort().argsort()
-        return rank < self._count_hidden(self.n_tokens_, self.patch_size_)
+        return rank < count_hidden(self.n_tokens_, self.mask_ratio)
 
     def _mask(self, hidden, n_samples):
         """Return which patches hold a channel of `hidden`."""

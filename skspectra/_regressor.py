@@ -13,22 +13,9 @@ from skspectra._inference import forward_in_batches
 from skspectra._pretrainer import MaskedSpectralPretrainer
 from skspectra._scaling import scale_spectra
 from skspectra._supervised import fit_linear_probe, fit_pretrainer, validation_rows
-from skspectra._training import train
+from skspectra._training import train, training_parameters
 from skspectra._validation import Interval, StrOptions, check_columns
 from skspectra.nn import PredictionObjective, SpectralPredictor
-
-_TRAINING_PARAMETERS = (
-    "lr",
-    "weight_decay",
-    "warmup",
-    "max_epochs",
-    "batch_size",
-    "n_iter_no_change",
-    "device",
-    "precision",
-    "callbacks",
-    "verbose",
-)
 
 _CHECK_Y = {
     "dtype": np.float64,
@@ -378,7 +365,7 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
 
     def _train(self, predictor, x, y, validation, seed):
         """Fine-tune a predictor where the strategy says so, and keep it."""
-        parameters = {name: getattr(self, name) for name in _TRAINING_PARAMETERS}
+        parameters = training_parameters(self.get_params(deep=False))
         if self.strategy == "probe":
             parameters["max_epochs"] = 0
         result = train(

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import inspect
 import math
 import threading
 from collections.abc import Callable
@@ -264,3 +265,20 @@ def _run(net: NeuralNet, dataset: TensorDataset) -> TrainingResult:
         )
     valid = net.history[:, "valid_loss"] if "valid_loss" in net.history[-1] else []
     return TrainingResult(module, net.history[:, "train_loss"], valid)
+
+
+def training_parameters(parameters: dict) -> dict:
+    """Pick what `train` takes out of an estimator's parameters: the names agree.
+
+    Parameters
+    ----------
+    parameters : dict
+        As `get_params(deep=False)` gives them.
+
+    Returns
+    -------
+    dict
+        Keyword arguments of `train`.
+    """
+    taken = inspect.signature(train).parameters
+    return {name: value for name, value in parameters.items() if name in taken}

@@ -8,8 +8,14 @@ from skspectra.nn._autoencoder import (
 from skspectra.nn._encoder import SpectralEncoder
 from skspectra.nn._heads import PredictionObjective, SpectralPredictor, augment
 from skspectra.nn._losses import masked_mse
-from skspectra.nn._masking import random_mask, visible_ids
-from skspectra.nn._tokens import Positions, patchify, sine_cosine_table, unpatchify
+from skspectra.nn._masking import count_hidden, random_mask, visible_ids
+from skspectra.nn._tokens import (
+    Positions,
+    count_tokens,
+    patchify,
+    sine_cosine_table,
+    unpatchify,
+)
 from skspectra.nn._transformer import TransformerBlock, TransformerTrunk
 
 __all__ = [
@@ -22,6 +28,8 @@ __all__ = [
     "TransformerBlock",
     "TransformerTrunk",
     "augment",
+    "count_hidden",
+    "count_tokens",
     "hidden_channels",
     "masked_mse",
     "patchify",

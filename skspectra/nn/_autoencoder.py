@@ -7,7 +7,7 @@ from skspectra.nn._encoder import SpectralEncoder
 from skspectra.nn._losses import masked_mse
 from skspectra.nn._masking import random_mask, visible_ids
 from skspectra.nn._tokens import Positions, unpatchify
-from skspectra.nn._transformer import TransformerTrunk, initialise_linear
+from skspectra.nn._transformer import TransformerTrunk, check_heads, initialise_linear
 
 
 class MaskedAutoencoder(nn.Module):
@@ -26,6 +26,12 @@ class MaskedAutoencoder(nn.Module):
         Number of the decoder's attention heads; divides `decoder_dim`.
     positions : {"sine_cosine", "learned"}
         How the decoder's tokens know their place.
+
+    Raises
+    ------
+    ValueError
+        If `decoder_n_heads` does not divide `decoder_dim`, or a linear decoder is
+        given to an encoder that drops hidden tokens.
     """
 
     def __init__(
@@ -38,6 +44,12 @@ class MaskedAutoencoder(nn.Module):
         positions: str,
     ) -> None:
         super().__init__()
+        check_heads(decoder_dim, decoder_n_heads, ("decoder_dim", "decoder_n_heads"))
+        if decoder_depth == 0 and encoder.mask_token is None:
+            raise ValueError(
+                "decoder_depth must be at least 1 with hidden_tokens='drop': only the "
+                "decoder's attention lets a hidden patch see the others. Got 0 instead."
+            )
         self.to_decoder = nn.Linear(encoder.embed_dim, decoder_dim)
         self.positions = Positions(encoder.n_tokens, decoder_dim, positions)
         self.decoder = TransformerTrunk(decoder_dim, decoder_depth, decoder_n_heads)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from skspectra.nn._tokens import Positions, count_tokens, patchify
-from skspectra.nn._transformer import TransformerTrunk, initialise_linear
+from skspectra.nn._transformer import TransformerTrunk, check_heads, initialise_linear
 
 
 class SpectralEncoder(nn.Module):
@@ -32,6 +32,11 @@ class SpectralEncoder(nn.Module):
     hidden_tokens : {"drop", "replace"}
         "drop": hidden tokens do not enter (He et al., 2022). "replace": one
         learned vector stands for each of them (Devlin et al., 2019).
+
+    Raises
+    ------
+    ValueError
+        If `n_heads` does not divide `embed_dim`.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class SpectralEncoder(nn.Module):
         hidden_tokens: str,
     ) -> None:
         super().__init__()
+        check_heads(embed_dim, n_heads, ("embed_dim", "n_heads"))
         self.n_channels = n_channels
         self.patch_size = patch_size
         self.embed_dim = embed_dim

@@ -4,6 +4,35 @@ import torch
 from torch import Tensor
 
 
+def count_hidden(n_tokens: int, mask_ratio: float) -> int:
+    """Return how many tokens of a spectrum are hidden: the rounded number, at least 1.
+
+    Parameters
+    ----------
+    n_tokens : int
+        Number of tokens of a spectrum.
+    mask_ratio : float
+        Part of them to hide, in (0, 1).
+
+    Returns
+    -------
+    int
+        From 1 to `n_tokens - 1`.
+
+    Raises
+    ------
+    ValueError
+        If no token would be left to see.
+    """
+    n_hidden = max(1, round(mask_ratio * n_tokens))
+    if n_hidden >= n_tokens:
+        raise ValueError(
+            f"mask_ratio={mask_ratio} hides all of the {n_tokens} patches; at most "
+            f"{n_tokens - 1} can be hidden. Lower mask_ratio or patch_size."
+        )
+    return n_hidden
+
+
 def random_mask(
     batch: int, n_tokens: int, n_hidden: int, device: torch.device | str = "cpu"
 ) -> tuple[Tensor, Tensor]:

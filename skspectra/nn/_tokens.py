@@ -6,7 +6,20 @@ from torch.nn import functional as F
 
 
 def count_tokens(n_channels: int, patch_size: int) -> int:
-    """Return how many patches cover `n_channels` channels."""
+    """Return how many patches cover a spectrum.
+
+    Parameters
+    ----------
+    n_channels : int
+        Length of the spectrum.
+    patch_size : int
+        Width of a patch, in channels.
+
+    Returns
+    -------
+    int
+        The last patch may be filled up.
+    """
     return -(-n_channels // patch_size)
 
 

@@ -86,6 +86,30 @@ class TransformerTrunk(nn.Module):
         return self.norm(tokens)
 
 
+def check_heads(dim: int, n_heads: int, names: tuple[str, str]) -> None:
+    """Refuse a width that its attention heads cannot share.
+
+    Parameters
+    ----------
+    dim : int
+        Width of a token.
+    n_heads : int
+        Number of attention heads.
+    names : tuple of str
+        What the caller names the two.
+
+    Raises
+    ------
+    ValueError
+        If `n_heads` does not divide `dim`.
+    """
+    if dim % n_heads:
+        raise ValueError(
+            f"{names[0]} must be a multiple of {names[1]}. Got {names[0]}={dim} and "
+            f"{names[1]}={n_heads} instead."
+        )
+
+
 def initialise_linear(module: nn.Module) -> None:
     """Give every linear map in `module` Xavier-uniform weights and no bias.
 
