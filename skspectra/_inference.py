@@ -1,11 +1,11 @@
 """Where and how precisely the modules compute, and their forward pass in batches."""
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 # Rows of one forward pass: enough to keep two cores busy, small enough for the
 # memory to stay flat however many spectra are asked for.
@@ -73,17 +73,6 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype | Non
     return torch.bfloat16 if precision == "bfloat16" else None
 
 
-class _Call(nn.Module):
-    """A method of a module as a module, which is what `functional_call` takes."""
-
-    def __init__(self, method):
-        super().__init__()
-        self.module, self.method = method.__self__, method.__func__
-
-    def forward(self, *inputs):
-        return self.method(self.module, *inputs)
-
-
 def forward_in_batches(
     method: Callable[..., Tensor], *arrays: np.ndarray, device: str = "auto"
 ) -> np.ndarray:
@@ -110,18 +99,23 @@ def forward_in_batches(
     """
     where = resolve_device(device)
     where = torch.device("cpu") if where.type == "mps" else where
-    call = _Call(method)
-    state = {
-        name: tensor.to(where, torch.float64)
-        for name, tensor in [*call.named_parameters(), *call.named_buffers()]
-    }
+    call = getattr(_float64_copy(method.__self__, where), method.__name__)
     outputs = []
     with torch.inference_mode():
         for start in range(0, len(arrays[0]), BATCH_SIZE):
             rows = slice(start, start + BATCH_SIZE)
             batch = tuple(_to_tensor(array[rows], where) for array in arrays)
-            outputs.append(functional_call(call, state, batch).cpu().numpy())
+            outputs.append(call(*batch).cpu().numpy())
     return np.concatenate(outputs)
+
+
+def _float64_copy(module, device):
+    """Copy a module; the original is left alone, so threads may share it."""
+    tensors = [*module.parameters(), *module.buffers()]
+    converted = {
+        id(tensor): tensor.detach().to(device, torch.float64) for tensor in tensors
+    }
+    return copy.deepcopy(module, converted)
 
 
 def _to_tensor(array, device):

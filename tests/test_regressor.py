@@ -6,13 +6,19 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    cross_val_predict,
+    cross_validate,
+)
 from sklearn.pipeline import make_pipeline
 
 from skspectra import (
@@ -418,6 +424,36 @@ def test_trainings_in_threads_do_not_disturb_each_other(data):
     with joblib.parallel_config("threading", n_jobs=4):
         together = joblib.Parallel()(joblib.delayed(fit)(seed) for seed in range(4))
     np.testing.assert_array_equal(alone, together)
+
+
+def test_predictions_in_threads_share_one_model(data, frozen):
+    model = small(frozen).fit(data.data, data.target)
+    alone = model.predict(data.data)
+    with joblib.parallel_config("threading", n_jobs=4):
+        together = joblib.Parallel()(
+            joblib.delayed(model.predict)(data.data) for _ in range(40)
+        )
+    assert all((predicted == alone).all() for predicted in together)
+    assert {p.dtype for p in model.module_.parameters()} == {torch.float32}
+
+
+def test_groups_arrive_by_metadata_routing(data, frozen):
+    groups = np.repeat(np.arange(40), 3)
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = small(frozen, early_stopping=True, validation_fraction=0.2)
+        scores = cross_validate(
+            model.set_fit_request(groups=True),
+            data.data,
+            data.target,
+            params={"groups": groups},
+            cv=GroupKFold(2),
+            error_score="raise",
+        )["test_score"]
+    train, test = next(GroupKFold(2).split(data.data, groups=groups))
+    by_hand = clone(model).fit(
+        data.data[train], data.target[train], groups=groups[train]
+    )
+    assert scores[0] == by_hand.score(data.data[test], data.target[test])
 
 
 @pytest.mark.parametrize("how", ["pickle", "joblib"])
