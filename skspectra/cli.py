@@ -1,0 +1,298 @@
+"""The command line: whether masked pretraining beats PLS on a table of spectra.
+
+What is slow to import is imported by the command that needs it.
+"""
+
+import json
+import platform
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+
+import click
+
+_TABLES = ("table.csv", "folds.csv", "predictions.csv", "settings.json")
+_DRAWINGS = ("ratios.png", "predictions.png")
+_PACKAGES = ("skspectra", "torch", "scikit-learn", "ikpls", "numpy")
+_FULL = {"folds": 5, "repeats": 2}
+_QUICK = {"folds": 5, "repeats": 1, "pretrain_epochs": 30, "epochs": 30}
+_HELP = """Compare masked pretraining with PLS on the same folds.
+
+Four models are fitted to every training set: PLS with its treatment and number of
+components tuned, the network from scratch, and the network pretrained on spectra
+alone, with a linear map on top (probe) or fine-tuned. The table and the verdict go
+to the standard output. RMSEP, bias and SEP are in the unit of the target; a ratio
+below 1 means a smaller error than that of PLS.
+
+TABLE is CSV, TSV (decimal commas too) or Parquet, one spectrum a row. The columns
+whose names are numbers (nm, cm-1, keV, ...) are its channels; if there are none, all
+numeric columns that no option names are. Rows with an empty target are unlabelled:
+they are pretrained on and never tested on.
+
+Without TABLE the fat content (% of mass) of 215 near-infrared spectra of meat is
+predicted, whole meats held out: real spectra that come with the `data` extra.
+"""
+_EPILOG = """\b
+Examples:
+  skspectra compare --quick
+  skspectra compare meat.csv --target fat --groups sample
+  skspectra compare meat.csv --target fat --pool unlabelled.parquet --out fat
+
+Files in --out: table.csv and folds.csv (figures), predictions.csv (its `row` counts
+the rows of TABLE from 0), ratios.png, predictions.png, settings.json.
+
+Exit status: 0 done, 1 crash, 2 wrong input, 130 interrupted.
+"""
+
+
+class _Refusal(click.ClickException):
+    """What the user can mend: one line on the standard error stream."""
+
+    exit_code = 2
+
+    def __init__(self, error):
+        if isinstance(error, OSError) and error.strerror:
+            error = f"{error.filename}: {error.strerror}."
+        super().__init__(" ".join(str(error).split()))
+
+
+class _Commands(click.Group):
+    """Commands that Ctrl-C ends with the shell's own exit code, and no more."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(130)
+
+
+@click.group(cls=_Commands)
+@click.version_option(package_name="skspectra")
+def main():
+    """Masked pretraining for spectra, honest beside PLS."""
+
+
+def _count(flag, text, least=1):
+    """Return the decorator of an option that is a whole number."""
+    return click.option(flag, type=click.IntRange(least), metavar="N", help=text)
+
+
+@main.command(help=_HELP, epilog=_EPILOG)
+@click.argument("table", required=False)
+@click.option("--target", metavar="COLUMN", help="Reference values, in any unit.")
+@click.option(
+    "--groups",
+    metavar="COLUMN",
+    help="What a row belongs to (sample, batch, field): held out as a whole.",
+)
+@click.option(
+    "--ignore",
+    metavar="COLUMN",
+    multiple=True,
+    help="A column that is no channel. Can be repeated.",
+)
+@click.option(
+    "--pool",
+    metavar="TABLE",
+    help="Spectra without reference values on the same channels: the pretraining is "
+    "done on these, once. Without it each fold pretrains on its own training spectra.",
+)
+@click.option(
+    "--dataset",
+    type=click.Choice(["tecator", "fermentation"]),
+    help="Real spectra instead of TABLE: fat in meat, or glucose (g/L) from 21 "
+    "samples and a pool of 1626 process spectra.  [default: tecator]",
+)
+@click.option(
+    "--normalize",
+    type=click.Choice(["standard", "minmax", "area", "max", "robust", "none"]),
+    default="standard",
+    show_default=True,
+    help="How each spectrum is scaled by itself for the networks.",
+)
+@_count("--folds", "Parts that are held out in turn.  [default: 5]", 2)
+@_count("--repeats", "Times the folds are drawn anew.  [default: 2; 1 if quick]")
+@_count(
+    "--pretrain-epochs",
+    "Passes over the spectra without reference values.  [default: the "
+    "pretrainer's; 30 if quick]",
+)
+@_count(
+    "--epochs",
+    "Passes over the spectra with reference values.  [default: the regressor's; "
+    "30 if quick]",
+)
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="A first look within a minute on two cores: folds drawn once, and networks "
+    "that are not trained to the end.",
+)
+@_count("--jobs", "Fits at once, a core each.  [default: the number of cores]")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
+@click.option(
+    "--out",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    default="skspectra-compare",
+    show_default=True,
+    help="Where the files go; those of an earlier run are overwritten.",
+)
+def compare(**options):
+    """Run `skspectra compare`.
+
+    Parameters
+    ----------
+    **options : dict
+        What the command line gave, by the names of the options.
+    """
+    _fill(options, _QUICK if options["quick"] else _FULL)
+    samples = _read(options)
+    start = perf_counter()
+    comparison = _fit(samples, options)
+    comparison.predictions["row"] = samples.rows[comparison.predictions["row"]]
+    click.echo(comparison.to_string())
+    _write(comparison, samples, options, perf_counter() - start)
+
+
+def _fill(options, defaults):
+    """Set the options that were not given."""
+    options |= {key: options[key] or default for key, default in defaults.items()}
+
+
+def _say(text):
+    click.echo(text, err=True)
+
+
+def _read(options):
+    """Return the samples to compare on, described; refuse what cannot work."""
+    from skspectra.io._samples import read_samples
+
+    named = ("table", "dataset", "target", "groups", "ignore", "pool", "folds")
+    try:
+        samples = read_samples(**{name: options[name] for name in named})
+        _check_writable(options["out"])
+    except (ImportError, OSError, ValueError) as error:
+        raise _Refusal(error) from error
+    _say(", ".join(f"{key}: {value}" for key, value in samples.description.items()))
+    for note in samples.notes:
+        _say(f"Note: {note}")
+    if options["quick"]:
+        _say("Note: the networks of --quick are not trained to the end.")
+    return samples
+
+
+def _check_writable(out):
+    """Make the folder, and see that files can be written before anything is fitted."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+        for path in filter(Path.exists, map(out.joinpath, _TABLES + _DRAWINGS)):
+            path.open("r+b").close()
+    except OSError as error:
+        raise ValueError(f"--out {out} is not writable: {error.strerror}.") from error
+
+
+def _fit(samples, options):
+    """Return the comparison of PLS with the networks."""
+    import joblib
+    from threadpoolctl import threadpool_limits
+
+    from skspectra import MaskedSpectralPretrainer, SpectralRegressor
+    from skspectra.evaluation import compare
+
+    n_epochs = MaskedSpectralPretrainer().max_epochs, SpectralRegressor().max_epochs
+    _fill(options, {"pretrain_epochs": n_epochs[0], "epochs": n_epochs[1]})
+    _fill(options, {"jobs": joblib.cpu_count()})
+    estimators = _estimators(samples, options)
+    # One thread a fit, however many fits run at once: the last digits of a network
+    # depend on the number of threads.
+    with (
+        joblib.parallel_config("loky", inner_max_num_threads=1),
+        threadpool_limits(1),
+    ):
+        return compare(
+            estimators,
+            samples.X,
+            samples.y,
+            cv=options["folds"],
+            n_repeats=options["repeats"],
+            groups=samples.groups,
+            n_jobs=options["jobs"],
+            random_state=options["seed"],
+            verbose=1,
+        )
+
+
+def _estimators(samples, options):
+    """Return PLS and the three networks; of a pool they have seen the spectra."""
+    from sklearn.frozen import FrozenEstimator
+    from sklearn.pipeline import make_pipeline
+
+    from skspectra import MaskedSpectralPretrainer, SpectralRegressor
+    from skspectra.evaluation import pls_baseline
+
+    def network(pretrainer, strategy="fine_tune"):
+        # On the CPU: many fits run at once, and would crowd an accelerator.
+        model = SpectralRegressor(
+            pretrainer, strategy=strategy, max_epochs=options["epochs"], device="cpu"
+        )
+        return make_pipeline(_normalizer(options), model)
+
+    where = {"x_axis": samples.x_axis, "device": "cpu"}
+    scratch = MaskedSpectralPretrainer(max_epochs=0, **where)
+    pretrainer = MaskedSpectralPretrainer(
+        max_epochs=options["pretrain_epochs"], **where
+    )
+    if samples.pool is not None:
+        _say(f"Pretraining on the pool, {options['pretrain_epochs']} epochs ...")
+        pool = _normalizer(options).fit_transform(samples.pool)
+        pretrainer.set_params(device="auto", random_state=options["seed"]).fit(pool)
+        pretrainer = FrozenEstimator(pretrainer)
+    return {
+        "PLS": pls_baseline(),
+        "scratch": network(scratch),
+        "pretrained probe": network(pretrainer, "probe"),
+        "pretrained fine-tuned": network(pretrainer),
+    }
+
+
+def _normalizer(options):
+    """Return the first step of the networks."""
+    from sklearn.preprocessing import FunctionTransformer
+
+    from skspectra import InstanceNormalizer
+
+    method = options["normalize"]
+    return FunctionTransformer() if method == "none" else InstanceNormalizer(method)
+
+
+def _write(comparison, samples, options, seconds):
+    """Write the files of `--out`."""
+    import matplotlib
+
+    matplotlib.use("Agg")  # no window, whatever the desktop offers
+    from matplotlib import pyplot
+
+    out = options["out"]
+    comparison.table.to_csv(out / "table.csv")
+    comparison.folds.to_csv(out / "folds.csv", index=False)
+    comparison.predictions.to_csv(out / "predictions.csv", index=False)
+    ratios, panels = comparison.plot(), comparison.plot_predictions()
+    for panel in panels:
+        panel.set_xlabel(f"Measured {samples.target}")
+        panel.set_ylabel(f"Predicted {samples.target}")
+    for name, axes in zip(_DRAWINGS, (ratios, panels[0]), strict=True):
+        axes.figure.savefig(out / name, dpi=150)
+        pyplot.close(axes.figure)
+    settings = {
+        "data": samples.description | {"notes": samples.notes},
+        "options": options | {"out": str(out)},
+        "versions": {name: version(name) for name in _PACKAGES}
+        | {"python": platform.python_version()},
+        "seconds": round(seconds, 1),
+    }
+    text = json.dumps(settings, indent=2, ensure_ascii=False)
+    (out / "settings.json").write_text(text + "\n", encoding="utf-8")
+    _say(f"Figures, predictions and drawings are in {out}.")
