@@ -15,7 +15,7 @@ import click
 _TABLES = ("table.csv", "folds.csv", "predictions.csv", "settings.json")
 _DRAWINGS = ("ratios.png", "predictions.png")
 _PACKAGES = ("skspectra", "torch", "scikit-learn", "ikpls", "numpy")
-_FULL = {"folds": 5, "repeats": 2}
+_FULL = {"folds": 4, "repeats": 2}
 _QUICK = {"folds": 5, "repeats": 1, "pretrain_epochs": 30, "epochs": 30}
 _HELP = """Compare masked pretraining with PLS on the same folds.
 
