@@ -1,9 +1,13 @@
 """Masked self-supervised pretraining for spectra, as scikit-learn estimators."""
 
-from skspectra._normalizer import InstanceNormalizer
-from skspectra._pls import PLSRegressionCV
-from skspectra._pretrainer import MaskedSpectralPretrainer
-from skspectra._regressor import SpectralRegressor
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr__`
+    from skspectra._normalizer import InstanceNormalizer
+    from skspectra._pls import PLSRegressionCV
+    from skspectra._pretrainer import MaskedSpectralPretrainer
+    from skspectra._regressor import SpectralRegressor
 
 __version__ = "0.1.0.dev0"
 
@@ -13,3 +17,22 @@ __all__ = [
     "PLSRegressionCV",
     "SpectralRegressor",
 ]
+
+# Torch takes seconds to import. What does not need it (the command line's help, PLS,
+# the data) does not wait for it: each name is imported when it is first asked for.
+_HOMES = {
+    "InstanceNormalizer": "skspectra._normalizer",
+    "MaskedSpectralPretrainer": "skspectra._pretrainer",
+    "PLSRegressionCV": "skspectra._pls",
+    "SpectralRegressor": "skspectra._regressor",
+}
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'skspectra' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__():
+    return [*globals(), *__all__]

@@ -16,7 +16,7 @@ _TABLES = ("table.csv", "folds.csv", "predictions.csv", "settings.json")
 _DRAWINGS = ("ratios.png", "predictions.png")
 _PACKAGES = ("skspectra", "torch", "scikit-learn", "ikpls", "numpy")
 _FULL = {"folds": 4, "repeats": 2}
-_QUICK = {"folds": 5, "repeats": 1, "pretrain_epochs": 30, "epochs": 30}
+_QUICK = {"folds": 4, "repeats": 1, "pretrain_epochs": 30, "epochs": 30}
 _HELP = """Compare masked pretraining with PLS on the same folds.
 
 Four models are fitted to every training set: PLS with its treatment and number of
@@ -111,7 +111,7 @@ def _count(flag, text, least=1):
     show_default=True,
     help="How each spectrum is scaled by itself for the networks.",
 )
-@_count("--folds", "Parts that are held out in turn.  [default: 5]", 2)
+@_count("--folds", "Parts that are held out in turn.  [default: 4]", 2)
 @_count("--repeats", "Times the folds are drawn anew.  [default: 2; 1 if quick]")
 @_count(
     "--pretrain-epochs",
