@@ -63,9 +63,9 @@ def test_all_is_sorted_and_complete(module):
     inside = f"{module.__name__}."
     public = {
         name
-        for name, member in vars(module).items()
+        for name in dir(module)
         if not name.startswith("_")
-        and f"{getattr(member, '__module__', '')}.".startswith(inside)
+        and f"{getattr(getattr(module, name), '__module__', '')}.".startswith(inside)
     }
     assert module.__all__ == sorted(module.__all__)
     assert set(module.__all__) == public
