@@ -35,7 +35,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": "/plot_",
-    "ignore_pattern": "/(?!plot_)[^/]*$",
+    "ignore_pattern": "^(?!plot_)",
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_memory": False,
@@ -47,4 +47,4 @@ html_theme = "pydata_sphinx_theme"
 html_title = "skspectra"
 html_static_path = ["_static"]
 html_show_sourcelink = False
-html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
+html_theme_options = {"navigation_with_keys": False, "secondary_sidebar_items": []}

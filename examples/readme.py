@@ -53,7 +53,7 @@ def draw_figure(n_jobs):
     print(curve.table[["rmsep_ratio", "ratio_low", "ratio_high"]].round(2).to_string())
     ax = curve.plot()
     ax.set_title("Fat in meat, 215 near-infrared spectra", fontsize="medium")
-    ax.set_ylabel("RMSEP of fat (% of mass), mean and standard error")
+    ax.set_ylabel("RMSEP of fat, % of mass")
     ax.figure.savefig(FIGURE, dpi=110)
 
 
