@@ -8,7 +8,7 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skspectra._inference import forward_in_batches, hidden_errors, rebuild
@@ -19,6 +19,7 @@ from skspectra._validation import (
     StrOptions,
     check_columns,
     check_x_axis,
+    generator,
 )
 from skspectra.nn import (
     MaskedAutoencoder,
@@ -272,7 +273,7 @@ class MaskedSpectralPretrainer(
                 self._build(n_channels, patch_size), n_hidden
             ),
             scale_spectra(X, mean, scale),
-            seed=check_random_state(self.random_state).randint(2**31 - 1),
+            seed=generator(self.random_state).randint(2**31 - 1),
             **training_parameters(self.get_params(deep=False)),
         )
         self.x_axis_, self.patch_size_, self.n_tokens_ = x_axis, patch_size, n_tokens
@@ -432,7 +433,7 @@ class MaskedSpectralPretrainer(
         return scale_spectra(self._check_spectra(X), self.mean_, self.scale_)
 
     def _draw_mask(self, n_samples):
-        rng = check_random_state(self.random_state)
+        rng = generator(self.random_state)
         rank = rng.random_sample((n_samples, self.n_tokens_)).argsort().argsort()
         return rank < count_hidden(self.n_tokens_, self.mask_ratio)
 

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from skspectra._inference import forward_in_batches
@@ -14,7 +14,7 @@ from skspectra._pretrainer import MaskedSpectralPretrainer
 from skspectra._scaling import scale_spectra
 from skspectra._supervised import fit_linear_probe, fit_pretrainer, validation_rows
 from skspectra._training import train, training_parameters
-from skspectra._validation import Interval, StrOptions, check_columns
+from skspectra._validation import Interval, StrOptions, check_columns, generator
 from skspectra.nn import PredictionObjective, SpectralPredictor
 
 _CHECK_Y = {
@@ -45,9 +45,9 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
     strategy : {"fine_tune", "probe"}, default="fine_tune"
         "probe" leaves the encoder as it is and fits the linear map by ridge
         regression, its penalty chosen by cross-validation. "fine_tune" starts
-        from there and trains the encoder too: a map that fits already does not
-        pull the encoder about [2]_. The parameters from `lr` to
-        `n_iter_no_change` and `callbacks` concern "fine_tune" alone.
+        from there [2]_ and trains the encoder too, which on few labels can make it
+        worse: `early_stopping` can then return to the start. The parameters from
+        `lr` to `n_iter_no_change` and `callbacks` concern "fine_tune" alone.
     pooling : {"concatenate", "mean"}, default="concatenate"
         What the linear map reads: all tokens side by side, or their mean, which
         is what `MaskedSpectralPretrainer.transform` gives.
@@ -251,10 +251,11 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
         if groups is not None:
             groups = column_or_1d(groups)
             check_consistent_length(X, groups)
-        rng = check_random_state(self.random_state)
+        rng = generator(self.random_state)
         pretrainer, origin = fit_pretrainer(self.pretrainer, X, rng)
         check_columns(table, pretrainer.x_axis_, type(self).__name__)
 
+        check_columns(X_val, pretrainer.x_axis_, type(self).__name__)
         self.pretrainer_, self.encoder_origin_ = pretrainer, origin
         labelled = ~np.isnan(y).all(axis=1)
         x, y = self._scaled_spectra(X[labelled]), self._scaled_targets(y[labelled])
@@ -351,6 +352,8 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
         y_val = check_array(y_val, input_name="y_val", **_CHECK_Y)
         check_consistent_length(X_val, y_val)
         y_val = y_val.reshape(len(y_val), -1)
+        if np.isnan(y_val).all():
+            raise ValueError("y_val holds no reference value: all of it is NaN.")
         if y_val.shape[1] != y.shape[1]:
             raise ValueError(
                 f"y has {y.shape[1]} targets, but y_val has {y_val.shape[1]}."

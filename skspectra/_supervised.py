@@ -1,5 +1,6 @@
 """What supervised estimators share: the pretrainer rule, inner split and probe."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -35,7 +36,8 @@ def fit_pretrainer(pretrainer, X, random_state):
     seed = random_state.randint(2**31 - 1)
     if isinstance(pretrainer, FrozenEstimator):
         _check_frozen(pretrainer, X.shape[1])
-        return pretrainer, "frozen"
+        # A copy: what the user fits the original on later must not reach back.
+        return copy.deepcopy(pretrainer), "frozen"
     if hasattr(pretrainer, "module_"):
         warnings.warn(
             "The pretrainer is fitted, but its weights are not used: like every "
@@ -145,7 +147,9 @@ def fit_linear_probe(features, y, groups):
         if groups is not None and len(np.unique(groups[known])) > 1:
             n_splits = min(5, len(np.unique(groups[known])))
             cv = list(GroupKFold(n_splits).split(target[known], groups=groups[known]))
-        ridge = RidgeCV(alphas=np.logspace(-8, 2, 21), cv=cv)
+        # Squared error, as in the closed form: R² needs two rows in a fold.
+        scoring = "neg_mean_squared_error"
+        ridge = RidgeCV(alphas=np.logspace(-8, 2, 21), scoring=scoring, cv=cv)
         ridge.fit(centred / scale, target[known])
         coef.append(ridge.coef_ / scale)
         intercept.append(target[known].mean() - features[known].mean(axis=0) @ coef[-1])

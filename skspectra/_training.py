@@ -11,7 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, GradientNormClipping, LRScheduler, PrintLog
+from skorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    GradientNormClipping,
+    LRScheduler,
+    PrintLog,
+)
 from skorch.helper import predefined_split
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
@@ -38,13 +44,19 @@ class _StopTraining(Exception):
 
 
 class _EarlyStopping(Callback):
-    """Stop when the validation loss no longer falls, and go back to its minimum."""
+    """Stop when the validation loss no longer falls, and go back to its minimum.
 
-    def __init__(self, n_iter_no_change):
-        self.n_iter_no_change = n_iter_no_change
+    The weights that training starts from count as epoch 0, so that a training that
+    only makes things worse is undone.
+    """
+
+    def __init__(self, n_iter_no_change, validation):
+        self.n_iter_no_change, self.validation = n_iter_no_change, validation
 
     def on_train_begin(self, net, **kwargs):
-        self.best_loss_, self.best_epoch_, self.best_state_ = math.inf, 0, None
+        start = net.validation_step(self.validation.tensors)["loss"].item()
+        self.best_loss_, self.best_epoch_ = start, 0
+        self.best_state_ = copy.deepcopy(net.module_.state_dict())
 
     def on_epoch_end(self, net, **kwargs):
         epoch, loss = net.history[-1, "epoch"], net.history[-1, "valid_loss"]
@@ -55,8 +67,7 @@ class _EarlyStopping(Callback):
             raise _StopTraining
 
     def on_train_end(self, net, **kwargs):
-        if self.best_state_ is not None:
-            net.module_.load_state_dict(self.best_state_)
+        net.module_.load_state_dict(self.best_state_)
 
 
 class _RaiseOnDivergence(Callback):
@@ -202,12 +213,16 @@ def train(
 
     Raises
     ------
+    ValueError
+        If the device is not there, or a callback cannot be used.
     FloatingPointError
         If the loss or a weight is no longer finite.
     """
     where = resolve_device(device)
-    cuda = [where] if where.type == "cuda" else []
-    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=cuda):
+    _refuse_early_stopping(callbacks or [])
+    # manual_seed seeds every GPU, whichever is used.
+    gpus = range(torch.cuda.device_count())
+    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=gpus):
         torch.manual_seed(seed)
         module = build()
         if max_epochs == 0:
@@ -220,7 +235,8 @@ def train(
             ("schedule", LRScheduler(LambdaLR, lr_lambda=schedule, step_every="batch")),
         ]
         if validation is not None:
-            own.append(("early_stopping", _EarlyStopping(n_iter_no_change)))
+            validation = _on_device(validation, where)
+            own.append(("patience", _EarlyStopping(n_iter_no_change, validation)))
         net = _Net(
             module,
             autocast=resolve_precision(precision, where),
@@ -241,8 +257,17 @@ def train(
             device=where,
         )
         if validation is not None:
-            net.train_split = predefined_split(_on_device(validation, where))
+            net.train_split = predefined_split(validation)
         return _run(net, _on_device(arrays, where))
+
+
+def _refuse_early_stopping(callbacks):
+    if any(isinstance(callback, EarlyStopping) for callback in callbacks):
+        raise ValueError(
+            "callbacks must not hold skorch's EarlyStopping: it stops by the signal of "
+            "Ctrl-C, which would reach the caller. Use early_stopping=True of "
+            "SpectralRegressor, or fewer epochs."
+        )
 
 
 def _on_device(arrays, device):

@@ -6,11 +6,15 @@ sentence: which parameter of which class, what is allowed, what was got.
 """
 
 import numpy as np
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
     StrOptions,
     validate_params,
+)
+from sklearn.utils._param_validation import (
+    validate_parameter_constraints as validate_parameters,
 )
 
 __all__ = [
@@ -19,8 +23,28 @@ __all__ = [
     "StrOptions",
     "check_columns",
     "check_x_axis",
+    "generator",
+    "validate_parameters",
     "validate_params",
 ]
+
+
+def generator(random_state):
+    """Return what `random_state` stands for; None is not numpy's global generator.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        What the user gave.
+
+    Returns
+    -------
+    RandomState
+        For None a fresh one, so that the global generator is left as it was.
+    """
+    if random_state is None:
+        return np.random.RandomState()
+    return check_random_state(random_state)
 
 
 def check_x_axis(x_axis, n_channels, owner):

@@ -222,6 +222,12 @@ def test_bfloat16_trains_too(X):
     assert pretrainer.loss_curve_ != full.loss_curve_
 
 
+def test_no_seed_does_not_draw_from_the_global_generator(X):
+    before = np.random.get_state()[1].copy()
+    small(random_state=None).fit(X).reconstruct(X)
+    assert (np.random.get_state()[1] == before).all()
+
+
 def test_callbacks_are_told_of_every_epoch(X):
     from skorch.callbacks import Callback
 

@@ -81,10 +81,18 @@ def test_frozen_pretrainer_keeps_its_weights_through_clone_and_grid(data, frozen
     before = weights(frozen.module_)
     grid = GridSearchCV(small(frozen), {"lr": [1e-3, 1e-2]}, cv=2)
     model = grid.fit(data.data, data.target).best_estimator_
-    assert model.pretrainer_.estimator is frozen.estimator
+    assert (weights(model.pretrainer_.module_) == before).all()
     assert model.encoder_origin_ == "frozen"
     assert (weights(frozen.module_) == before).all()
     assert (weights(model.module_.encoder) != weights(frozen.module_.encoder)).any()
+
+
+def test_what_becomes_of_a_frozen_pretrainer_later_does_not_reach_back(data):
+    pretrainer = small_pretrainer(random_state=0).fit(data.data)
+    model = small(FrozenEstimator(pretrainer)).fit(data.data, data.target)
+    before = model.predict(data.data)
+    pretrainer.fit(10 * data.data + 5)
+    assert (model.predict(data.data) == before).all()
 
 
 def test_max_epochs_zero_is_from_scratch(data):
@@ -183,6 +191,17 @@ def test_the_probe_is_a_ridge_regression_on_the_embedding(data, frozen):
         for alpha in np.logspace(-8, 2, 21) * (embedding**2).sum(axis=1).mean()
     ]
     assert min(errors) < 1e-4 * data.target.std()
+
+
+def test_the_probe_learns_from_groups_of_one_row(data, frozen):
+    # The R² of a fold of one row is not defined, and cannot choose a penalty.
+    rows, groups = slice(30), np.arange(30).astype(str)
+    one = small(frozen, strategy="probe")
+    one.fit(data.data[rows], data.target[rows], groups=groups)
+    assert r2_score(data.target[30:], one.predict(data.data[30:])) > 0.5
+    five = small(frozen, strategy="probe")
+    five.fit(data.data[:5], data.target[:5], groups=groups[:5])
+    assert np.abs(five.predict(data.data) - data.target).max() < 1
 
 
 def test_augmentation_changes_the_training_and_not_the_prediction(data, frozen):
@@ -290,6 +309,22 @@ def test_early_stopping_returns_to_the_best_epoch(data, frozen):
     assert np.mean(error**2) == pytest.approx(-max(model.validation_scores_), rel=1e-4)
 
 
+def test_early_stopping_undoes_a_training_that_only_makes_things_worse(data, frozen):
+    split = dict(X_val=data.data[90:], y_val=data.target[90:])
+    probe = small(frozen, strategy="probe").fit(data.data[:90], data.target[:90])
+    model = small(frozen, early_stopping=True, lr=1.0, n_iter_no_change=3)
+    model.fit(data.data[:90], data.target[:90], **split)
+    assert model.n_iter_ == 3
+    np.testing.assert_array_equal(model.predict(data.data), probe.predict(data.data))
+
+
+def test_skorch_early_stopping_is_refused_and_not_taken_for_ctrl_c(data, frozen):
+    from skorch.callbacks import EarlyStopping
+
+    with pytest.raises(ValueError, match="callbacks must not hold skorch's"):
+        small(frozen, callbacks=[EarlyStopping()]).fit(data.data, data.target)
+
+
 def test_validation_rows_are_shuffled_seeded_and_never_trained_on(data, frozen):
     from skspectra._supervised import validation_rows
 
@@ -348,6 +383,11 @@ def test_groups_reach_the_split_of_early_stopping(data, frozen, monkeypatch):
             "there are 1 labelled groups",
         ),
         (dict(), dict(groups=np.zeros(7)), "inconsistent numbers of samples"),
+        (
+            dict(early_stopping=True),
+            dict(X_val=np.zeros((2, 52)), y_val=np.full(2, np.nan)),
+            "y_val holds no reference value",
+        ),
     ],
 )
 def test_bad_validation_gets_one_clear_sentence(
@@ -388,13 +428,16 @@ def test_reversed_wavelengths_are_refused_where_an_axis_is_given(data):
         model.predict(table.iloc[:, ::-1])
     with pytest.raises(ValueError, match="has an x_axis from"):
         small(small_pretrainer(x_axis=axis)).fit(table.iloc[:, ::-1], data.target)
+    with pytest.raises(ValueError, match="has an x_axis from"):
+        stopping = small(small_pretrainer(x_axis=axis), early_stopping=True)
+        stopping.fit(table, data.target, X_val=table.iloc[:, ::-1], y_val=data.target)
 
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_global_generators_and_threads_are_left_as_they_were(data, fails):
     before = np.random.get_state()[1].copy(), torch.get_rng_state()
     threads = torch.get_num_threads()
-    model = small(lr=1e30 if fails else 1e-3, warmup=0.0)
+    model = small(lr=1e30 if fails else 1e-3, warmup=0.0, random_state=None)
     if fails:
         with pytest.raises(FloatingPointError):
             model.fit(data.data, data.target)

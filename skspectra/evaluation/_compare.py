@@ -4,12 +4,11 @@ from numbers import Integral, Real
 
 import pandas as pd
 
-from skspectra._validation import Interval, validate_params
+from skspectra._validation import Interval, generator, validate_parameters
 from skspectra.evaluation._comparison import Comparison
 from skspectra.evaluation._splits import (
     check_estimators,
     check_samples,
-    generator,
     make_splits,
 )
 from skspectra.evaluation._statistics import summarise
@@ -18,22 +17,21 @@ from skspectra.evaluation._trials import run_trials
 __all__ = ["compare"]
 
 
-@validate_params(
-    {
-        "estimators": [dict, list],
-        "X": ["array-like", "sparse matrix"],
-        "y": ["array-like"],
-        "cv": ["cv_object"],
-        "n_repeats": [Interval(Integral, 1, None, closed="left")],
-        "groups": ["array-like", None],
-        "reference": [str, None],
-        "n_jobs": [Integral, None],
-        "random_state": ["random_state"],
-        "confidence": [Interval(Real, 0, 1, closed="neither")],
-        "verbose": ["verbose"],
-    },
-    prefer_skip_nested_validation=False,
-)
+_CONSTRAINTS = {
+    "estimators": [dict, list],
+    "X": ["array-like", "sparse matrix"],
+    "y": ["array-like"],
+    "cv": ["cv_object"],
+    "n_repeats": [Interval(Integral, 1, None, closed="left")],
+    "groups": ["array-like", None],
+    "reference": [str, None],
+    "n_jobs": [Integral, None],
+    "random_state": ["random_state"],
+    "confidence": [Interval(Real, 0, 1, closed="neither")],
+    "verbose": ["verbose"],
+}
+
+
 def compare(
     estimators,
     X,
@@ -164,6 +162,7 @@ def compare(
     The error of 'ridge' is 88 % lower than that of 'mean' (95 % interval 76 to 94 %;
     5 folds).
     """
+    validate_parameters(_CONSTRAINTS, locals(), "compare")
     estimators, reference = check_estimators(estimators, reference)
     samples = check_samples(X, y, groups)
     splits = make_splits(samples, cv, n_repeats, generator(random_state))

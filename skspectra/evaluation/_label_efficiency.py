@@ -6,13 +6,12 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 
-from skspectra._validation import Interval, validate_params
+from skspectra._validation import Interval, generator, validate_parameters
 from skspectra.evaluation._comparison import describe_folds
 from skspectra.evaluation._plot import draw_curve
 from skspectra.evaluation._splits import (
     check_estimators,
     check_samples,
-    generator,
     make_splits,
 )
 from skspectra.evaluation._statistics import summarise
@@ -21,23 +20,22 @@ from skspectra.evaluation._trials import run_trials
 __all__ = ["LabelEfficiencyCurve", "label_efficiency_curve"]
 
 
-@validate_params(
-    {
-        "estimators": [dict, list],
-        "X": ["array-like", "sparse matrix"],
-        "y": ["array-like"],
-        "train_sizes": ["array-like"],
-        "cv": ["cv_object"],
-        "n_repeats": [Interval(Integral, 1, None, closed="left")],
-        "groups": ["array-like", None],
-        "reference": [str, None],
-        "n_jobs": [Integral, None],
-        "random_state": ["random_state"],
-        "confidence": [Interval(Real, 0, 1, closed="neither")],
-        "verbose": ["verbose"],
-    },
-    prefer_skip_nested_validation=False,
-)
+_CONSTRAINTS = {
+    "estimators": [dict, list],
+    "X": ["array-like", "sparse matrix"],
+    "y": ["array-like"],
+    "train_sizes": ["array-like"],
+    "cv": ["cv_object"],
+    "n_repeats": [Interval(Integral, 1, None, closed="left")],
+    "groups": ["array-like", None],
+    "reference": [str, None],
+    "n_jobs": [Integral, None],
+    "random_state": ["random_state"],
+    "confidence": [Interval(Real, 0, 1, closed="neither")],
+    "verbose": ["verbose"],
+}
+
+
 def label_efficiency_curve(
     estimators,
     X,
@@ -117,7 +115,8 @@ def label_efficiency_curve(
     -----
     Means, ratios and intervals are those of :func:`compare`, size by size. The n1
     of their correction is the number of labelled rows of the training set before
-    any were hidden: folds overlap by their test rows, whatever the size.
+    any were hidden. With the shown size in its place the intervals at small sizes
+    would be wider by far: take these for the narrow choice.
 
     Examples
     --------
@@ -137,6 +136,7 @@ def label_efficiency_curve(
     12                    1.0   0.76
     80                    1.0   0.99
     """
+    validate_parameters(_CONSTRAINTS, locals(), "label_efficiency_curve")
     estimators, reference = check_estimators(estimators, reference)
     samples = check_samples(X, y, groups)
     rng = generator(random_state)

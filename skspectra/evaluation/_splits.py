@@ -12,7 +12,6 @@ from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit
 from sklearn.utils import (
     check_array,
     check_consistent_length,
-    check_random_state,
     column_or_1d,
     indexable,
 )
@@ -22,7 +21,6 @@ __all__ = [
     "Split",
     "check_estimators",
     "check_samples",
-    "generator",
     "make_splits",
 ]
 
@@ -162,13 +160,6 @@ def check_samples(X, y, groups):
     if not samples.labelled.any():
         raise ValueError("y has no row with a reference value: every row holds a NaN.")
     return samples
-
-
-def generator(random_state):
-    """Return a RandomState; None is a fresh one, not numpy's global generator."""
-    if random_state is None:
-        return np.random.RandomState()
-    return check_random_state(random_state)
 
 
 def make_splits(samples, cv, n_repeats, rng):

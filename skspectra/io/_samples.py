@@ -121,7 +121,28 @@ def _from_table(path, target, groups, ignore, pool):
         other = read_table(pool, ignore=[target, groups, *ignore], channels=named)
         _check_same_axis(other, pool, table, path)
         samples.pool = other.data
+        if groups is not None:
+            _leave_out_tested_groups(samples, pool, groups, ignore, target, named)
     return samples
+
+
+def _leave_out_tested_groups(samples, path, groups, ignore, target, named):
+    """Leave out spectra of a pool that belong to a group that is tested."""
+    try:
+        pool = read_table(path, groups=groups, ignore=[target, *ignore], channels=named)
+    except ValueError:
+        samples.notes.append(
+            f"{path} has no column {groups!r}, so it is for you to know that it holds "
+            "no spectrum of a tested group."
+        )
+        return
+    tested = np.isin(pool.groups, samples.groups[~np.isnan(samples.y)])
+    samples.pool = samples.pool[~tested]
+    if tested.any():
+        samples.notes.append(
+            f"{tested.sum()} spectra of the pool belong to labelled groups and were "
+            "left out: pretraining on what is tested would be transductive."
+        )
 
 
 def _check_same_axis(pool, pool_path, table, path):

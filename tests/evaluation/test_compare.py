@@ -625,3 +625,10 @@ def test_real_spectra_stand_beside_pls(real_spectra):
     assert found.table.loc["PLS", "r2"] > 0.95
     assert found.table.loc["mean", "ratio_low"] > 2
     assert found.predictions.groupby("repeat")["row"].nunique().eq(240).all()
+
+
+def test_an_estimators_own_complaint_keeps_its_name_and_gets_a_note():
+    X, y = np.random.default_rng(0).normal(size=(2, 20, 3))
+    with pytest.raises(ValueError, match="'alpha' parameter of Ridge") as caught:
+        compare({"wrong": Ridge(alpha=-1.0)}, X, y[:, 0])
+    assert "wrong" in "".join(caught.value.__notes__)
