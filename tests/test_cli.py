@@ -340,7 +340,7 @@ def test_copies_of_labelled_spectra_are_not_pretrained_on(pretrained_on):
     table.loc[5, table.columns[1:-1]] = table.loc[0, table.columns[1:-1]]
     pool.iloc[[4, 7], 1:-1] = table.iloc[[8, 23], 1:-1].to_numpy()
     table.to_csv("meat.csv", index=False)
-    pool.drop(columns="fat").to_csv("pool.csv", index=False)
+    pool.drop(columns=["fat", "sample"]).to_csv("pool.csv", index=False)
     result = compare(f"{MEAT} --pool pool.csv --normalize none")
     assert result.exit_code == 0, result.output
     assert "Note: 3 unlabelled spectra are copies of labelled ones" in result.stderr
@@ -355,14 +355,34 @@ def test_unlabelled_rows_of_a_tested_group_stay_out_of_the_pool():
     table = make_table()
     table.loc[[0, 2, 3], "fat"] = np.nan  # one of two scans of S00, both of S01
     table.to_csv("meat.csv", index=False)
-    make_table(30, seed=1).drop(columns="fat").to_csv("pool.csv", index=False)
+    make_table(30, seed=1).drop(columns=["fat", "sample"]).to_csv(
+        "pool.csv", index=False
+    )
     samples = read_samples(
         table="meat.csv", target="fat", groups="sample", pool="pool.csv", folds=3
     )
     assert len(samples.pool) == 32
-    assert "1 unlabelled rows share a group" in samples.notes[0]
+    assert "1 unlabelled rows share a group" in " ".join(samples.notes)
     assert samples.rows.tolist() == [1, *range(4, 24)]
     assert samples.groups.tolist() == table["sample"][samples.rows].to_list()
+
+
+def test_spectra_of_tested_groups_leave_the_pool():
+    table = make_table()
+    table.to_csv("meat.csv", index=False)
+    disturbed = table.drop(columns="fat")
+    channels = disturbed.columns.drop("sample")
+    disturbed[channels] = disturbed[channels] + 1e-6  # no exact copies
+    strangers = make_table(seed=1).drop(columns="fat").assign(sample="stranger")
+    pd.concat([disturbed, strangers]).to_csv("pool.csv", index=False)
+    named = {"table": "meat.csv", "target": "fat", "pool": "pool.csv", "folds": 3}
+    samples = read_samples(groups="sample", **named)
+    np.testing.assert_allclose(samples.pool, strangers[channels])
+    assert f"{len(table)} spectra of the pool belong" in " ".join(samples.notes)
+    strangers.drop(columns="sample").to_csv("pool.csv", index=False)
+    samples = read_samples(groups="sample", **named)
+    assert len(samples.pool) == len(strangers)
+    assert "it is for you to know" in " ".join(samples.notes)
 
 
 @pytest.mark.parametrize(
