@@ -17,7 +17,7 @@ from skspectra.evaluation._trials import run_trials
 __all__ = ["compare"]
 
 
-_CONSTRAINTS = {
+CONSTRAINTS = {
     "estimators": [dict, list],
     "X": ["array-like", "sparse matrix"],
     "y": ["array-like"],
@@ -162,7 +162,7 @@ def compare(
     The error of 'ridge' is 88 % lower than that of 'mean' (95 % interval 76 to 94 %;
     5 folds).
     """
-    validate_parameters(_CONSTRAINTS, locals(), "compare")
+    validate_parameters(CONSTRAINTS, locals(), "compare")
     estimators, reference = check_estimators(estimators, reference)
     samples = check_samples(X, y, groups)
     splits = make_splits(samples, cv, n_repeats, generator(random_state))

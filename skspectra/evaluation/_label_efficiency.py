@@ -1,12 +1,12 @@
 """How the error falls with the number of labelled rows, all estimators alike."""
 
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
 
-from skspectra._validation import Interval, generator, validate_parameters
+from skspectra._validation import generator, validate_parameters
+from skspectra.evaluation._compare import CONSTRAINTS
 from skspectra.evaluation._comparison import describe_folds
 from skspectra.evaluation._plot import draw_curve
 from skspectra.evaluation._splits import (
@@ -20,20 +20,7 @@ from skspectra.evaluation._trials import run_trials
 __all__ = ["LabelEfficiencyCurve", "label_efficiency_curve"]
 
 
-_CONSTRAINTS = {
-    "estimators": [dict, list],
-    "X": ["array-like", "sparse matrix"],
-    "y": ["array-like"],
-    "train_sizes": ["array-like"],
-    "cv": ["cv_object"],
-    "n_repeats": [Interval(Integral, 1, None, closed="left")],
-    "groups": ["array-like", None],
-    "reference": [str, None],
-    "n_jobs": [Integral, None],
-    "random_state": ["random_state"],
-    "confidence": [Interval(Real, 0, 1, closed="neither")],
-    "verbose": ["verbose"],
-}
+_CONSTRAINTS = CONSTRAINTS | {"train_sizes": ["array-like"]}
 
 
 def label_efficiency_curve(
