@@ -123,9 +123,6 @@ class _Net(NeuralNet):
         with torch.autocast(device, self.autocast, enabled=self.autocast is not None):
             return self.module_(*x)
 
-    def get_loss(self, y_pred, y_true, X=None, training=False):
-        return y_pred
-
     def train_step_single(self, batch, **fit_params):
         self._set_training(True)
         loss = self.infer(batch)
