@@ -1,0 +1,234 @@
+"""What a bank of damped oscillators makes of a sequence, by three ways of computing it.
+
+An oscillator that loses `damping` of the logarithm of its amplitude and turns by
+`angle` in each step answers a unit impulse with
+
+    h[n] = gain exp(-n damping) sin((n + 1) angle) / sin(angle),    n = 0, 1, ...
+
+and `gain` makes the sum of the squares of the infinite response 1. The sequence is
+read from both ends, each with oscillators of its own, and the two answers are added;
+a step belongs to both directions, so that a reversed sequence with swapped directions
+gives the reversed answer.
+"""
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+# Below this many numbers a step, the calls of the recurrence cost more than its work.
+FEW_NUMBERS = 1024
+
+
+def resonate(drive: Tensor, damping: Tensor, angle: Tensor) -> Tensor:
+    """Drive oscillators from both ends of a sequence and add their answers.
+
+    Parameters
+    ----------
+    drive : Tensor of shape (n_tokens, batch, n_copies * n_oscillators)
+        What drives each oscillator, step by step.
+    damping, angle : Tensor of shape (2, n_oscillators)
+        Of each oscillator; first those that read forward, then those that read
+        backward. `damping` is positive, `angle` lies between 0 and pi.
+
+    Returns
+    -------
+    Tensor of the shape of `drive`
+        The answers.
+    """
+    forms = {"recurrence": by_recurrence, "fft": by_fft, "matrix": by_matrix}
+    form = fastest_form(len(drive), drive[0].numel(), drive.device.type)
+    return forms[form](drive, damping, angle)
+
+
+def fastest_form(n_tokens: int, n_numbers: int, device_type: str) -> str:
+    """Choose how to compute.
+
+    Parameters
+    ----------
+    n_tokens : int
+        Length of the sequence.
+    n_numbers : int
+        Number of channels times batch: the numbers of one step.
+    device_type : str
+        "cpu", or the type of another torch device.
+
+    Returns
+    -------
+    {"recurrence", "fft", "matrix"}
+        The form.
+    """
+    if device_type != "cpu":
+        return "matrix" if n_tokens <= 64 else "fft"
+    return "fft" if n_numbers < FEW_NUMBERS and n_tokens > 32 else "recurrence"
+
+
+def gains(damping: Tensor, angle: Tensor) -> Tensor:
+    """Return the gain that gives each infinite impulse response unit energy.
+
+    Parameters
+    ----------
+    damping, angle : Tensor of shape (2, n_oscillators)
+        Of each oscillator.
+
+    Returns
+    -------
+    Tensor of shape (2, n_oscillators)
+        The gains.
+    """
+    delta = torch.exp(-2 * damping)
+    # 1 - delta, without the digits that the subtraction would lose.
+    loss = -torch.expm1(-2 * damping)
+    return (loss * (loss**2 + 4 * delta * angle.sin() ** 2) / (1 + delta)).sqrt()
+
+
+def impulse_responses(damping: Tensor, angle: Tensor, n_tokens: int) -> Tensor:
+    """Return how each oscillator answers a unit impulse.
+
+    Parameters
+    ----------
+    damping, angle : Tensor of shape (2, n_oscillators)
+        Of each oscillator.
+    n_tokens : int
+        Number of steps, the impulse being at the first.
+
+    Returns
+    -------
+    Tensor of shape (n_tokens, 2, n_oscillators)
+        The answers.
+    """
+    step = torch.arange(n_tokens, dtype=angle.dtype, device=angle.device)
+    step = step[:, None, None]
+    turned = torch.sin((step + 1) * angle) / angle.sin()
+    return gains(damping, angle) * torch.exp(-step * damping) * turned
+
+
+def by_fft(drive: Tensor, damping: Tensor, angle: Tensor) -> Tensor:
+    """Compute what `resonate` does as a product of Fourier transforms."""
+    n_tokens, n_oscillators = len(drive), angle.shape[1]
+    kernel = torch.fft.rfft(_two_way_kernel(damping, angle, n_tokens))
+    # The transformed axis goes last, where transforms are fastest.
+    drive = drive.movedim(0, -1).unflatten(1, (-1, n_oscillators)).contiguous()
+    answer = torch.fft.irfft(torch.fft.rfft(drive, 2 * n_tokens) * kernel, 2 * n_tokens)
+    return answer[..., :n_tokens].flatten(1, 2).movedim(-1, 0)
+
+
+def by_matrix(drive: Tensor, damping: Tensor, angle: Tensor) -> Tensor:
+    """Compute what `resonate` does as a product with one matrix an oscillator."""
+    n_tokens, batch, _ = drive.shape
+    n_oscillators = angle.shape[1]
+    kernel = _two_way_kernel(damping, angle, n_tokens)  # (n_oscillators, 2 n_tokens)
+    step = torch.arange(n_tokens, device=drive.device)
+    lag = (step[:, None] - step) % (2 * n_tokens)
+    drive = drive.unflatten(2, (-1, n_oscillators)).permute(3, 0, 1, 2).flatten(2)
+    answer = torch.bmm(kernel[:, lag], drive)  # (n_oscillators, n_tokens, ...)
+    answer = answer.unflatten(2, (batch, -1)).permute(1, 2, 3, 0)
+    return answer.flatten(2)
+
+
+def _two_way_kernel(damping, angle, n_tokens):
+    """Return the kernel of a circular convolution of twice the length.
+
+    Lags 0, 1, ... stand first and -1, -2, ... last: (n_oscillators, 2 n_tokens).
+    """
+    ahead, back = impulse_responses(damping, angle, n_tokens).movedim(0, -1)
+    nothing = torch.zeros_like(ahead[:, :1])
+    now = ahead[:, :1] + back[:, :1]
+    return torch.cat((now, ahead[:, 1:], nothing, back[:, 1:].flip(1)), dim=1)
+
+
+def by_recurrence(drive: Tensor, damping: Tensor, angle: Tensor) -> Tensor:
+    """Compute what `resonate` does step by step, the whole batch at once."""
+    tau = 2 * torch.exp(-damping) * angle.cos()
+    delta = torch.exp(-2 * damping)
+    # Oscillator k drives the channels k, k + n_oscillators, ...
+    copies = (1, drive.shape[2] // angle.shape[1])
+    coefficients = [c.repeat(copies) for c in (tau, delta, gains(damping, angle))]
+    return TwoWayRecurrence.apply(drive.contiguous(), *coefficients)
+
+
+class TwoWayRecurrence(torch.autograd.Function):
+    """x[n] = v[n] + tau x[n - 1] - delta x[n - 2] from both ends, gain-weighted sum.
+
+    The states are kept once, and the backward pass is the same recurrence from the
+    other end. Autograd over single steps would keep a graph of `n_tokens` nodes and
+    allocate each of them: 3 times the time.
+    """
+
+    @staticmethod
+    def forward(ctx, drive: Tensor, tau: Tensor, delta: Tensor, gain: Tensor) -> Tensor:
+        """Compute the answers.
+
+        Parameters
+        ----------
+        ctx : context
+            Of autograd.
+        drive : Tensor of shape (n_tokens, batch, n_channels)
+            The v above.
+        tau, delta, gain : Tensor of shape (2, n_channels)
+            Coefficients of the forward and of the backward direction.
+
+        Returns
+        -------
+        Tensor of shape (n_tokens, batch, n_channels)
+            The sum of both directions.
+        """
+        states = drive.new_empty(2, *drive.shape)
+        answer = torch.zeros_like(drive)
+        for direction in range(2):
+            steps = _steps(direction, drive, states[direction], answer)
+            before = last = torch.zeros_like(drive[0])
+            for drive_n, state, answer_n in steps:
+                torch.addcmul(drive_n, last, tau[direction], out=state)
+                state.addcmul_(before, delta[direction], value=-1)
+                answer_n.addcmul_(state, gain[direction])
+                before, last = last, state
+        ctx.save_for_backward(states, tau, delta, gain)
+        return answer
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Run the recurrence from the other end, over the gradients.
+
+        Parameters
+        ----------
+        ctx : context
+            Of autograd.
+        grad : Tensor of shape (n_tokens, batch, n_channels)
+            Gradient of the answers.
+
+        Returns
+        -------
+        tuple of Tensor or None
+            Gradients of the four arguments of `forward`.
+        """
+        states, tau, delta, gain = ctx.saved_tensors
+        grad = grad.contiguous()
+        grad_drive = torch.zeros_like(grad)
+        sums = grad.new_zeros(2, 3, *grad.shape[1:])
+        with_coefficients = any(ctx.needs_input_grad[1:])
+        for direction in range(2):
+            # The adjoint state of a step: how the loss depends on its state / gain.
+            ring = [torch.zeros_like(grad[0]) for _ in range(3)]
+            steps = _steps(1 - direction, grad, states[direction], grad_drive)
+            by_tau, by_delta, by_gain = sums[direction]
+            for n, (grad_n, state, grad_drive_n) in enumerate(steps):
+                adjoint, last, before = (ring[(n - k) % 3] for k in range(3))
+                if with_coefficients:
+                    # `state` stands one step before that of `last` in the recurrence.
+                    by_tau.addcmul_(last, state)
+                    by_delta.addcmul_(before, state)
+                    by_gain.addcmul_(grad_n, state)
+                torch.addcmul(grad_n, last, tau[direction], out=adjoint)
+                adjoint.addcmul_(before, delta[direction], value=-1)
+                grad_drive_n.addcmul_(adjoint, gain[direction])
+        if not with_coefficients:
+            return grad_drive, None, None, None
+        by_tau, by_delta, by_gain = sums.sum(dim=2).unbind(1)
+        return grad_drive, gain * by_tau, -gain * by_delta, by_gain
+
+
+def _steps(direction, *sequences):
+    """Go through sequences step by step, from the first (0) or the last (1)."""
+    order = slice(None, None, -1 if direction else 1)
+    return zip(*(sequence.unbind(0)[order] for sequence in sequences), strict=True)
