@@ -13,11 +13,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skspectra._inference import forward_in_batches, hidden_errors, rebuild
 from skspectra._scaling import centre_and_scale, scale_spectra
-from skspectra._training import train, training_parameters
+from skspectra._training import count_steps, train, training_parameters
 from skspectra._validation import (
     Interval,
     StrOptions,
     check_columns,
+    check_mask_ratio,
     check_x_axis,
     generator,
 )
@@ -27,7 +28,11 @@ from skspectra.nn import (
     SpectralEncoder,
     count_hidden,
     count_tokens,
+    windowed_wasserstein,
 )
+
+# Part of the training over which self-guided masks go from random to guided.
+_ANNEALED = 0.25
 
 
 class MaskedSpectralPretrainer(
@@ -43,6 +48,9 @@ class MaskedSpectralPretrainer(
 
     Parameters
     ----------
+    encoder : {"transformer", "state_space"}, default="transformer"
+        What mixes the tokens: blocks of self-attention, or banks of damped
+        oscillators that run along the spectrum both ways (D-LinOSS [3]_).
     patch_size : int, default=16
         Width of a patch in channels, best about the width of a band. It need
         not divide the number of channels. A patch wider than half of the
@@ -51,9 +59,11 @@ class MaskedSpectralPretrainer(
     embed_dim : int, default=64
         Width of a token, and so of the embedding.
     depth : int, default=4
-        Number of transformer blocks of the encoder.
+        Number of blocks of the encoder. At equal width a block of the state space
+        has a third of the parameters of a transformer's.
     n_heads : int, default=4
-        Number of attention heads of the encoder; divides `embed_dim`.
+        Number of attention heads of the encoder; divides `embed_dim`. Ignored with
+        `encoder="state_space"`.
     decoder_dim : int, default=64
         Width of the decoder's tokens.
     decoder_depth : int, default=1
@@ -63,14 +73,42 @@ class MaskedSpectralPretrainer(
         Number of attention heads of the decoder; divides `decoder_dim`.
     positions : {"sine_cosine", "learned"}, default="sine_cosine"
         How a token knows its place: a fixed table or one trained vector each.
-    mask_ratio : float, default=0.5
-        Part of the patches that is hidden, drawn anew for each spectrum of each
-        batch. `round(mask_ratio * n_patches)` are hidden, and at least one.
+    masking : {"random", "block", "self_guided", "matched_spans"}, default="random"
+        Which patches are hidden, drawn anew for each spectrum of each batch:
+
+        - "random": every choice is equally likely;
+        - "block": contiguous blocks about `block_width` wide, in random places;
+        - "self_guided": those that a random few attend to most in the first layer,
+          so that what goes together vanishes together (SMA [4]_). Over the first
+          quarter of the training masks go from random to guided. Needs
+          `encoder="transformer"`;
+        - "matched_spans": runs as long as those of self-guided masks, in random
+          places. The control for "self_guided": does it matter which patches are
+          hidden, or only that they are neighbours?
+    mask_ratio : float or tuple (low, high), default=0.5
+        Part of the patches that is hidden: `round(mask_ratio * n_patches)`, and at
+        least one. Of a pair, a number between the two is drawn for each batch.
+    block_width : float, default=32
+        What the widths of hidden blocks are drawn around, in channels: uniform
+        between half and one and a half of it, in whole patches. Used by
+        `masking="block"` alone.
     hidden_tokens : {"drop", "replace"}, default="drop"
         What becomes of hidden patches: they do not enter the encoder (masked
         autoencoder), or one learned vector stands for each (BERT).
+    loss : {"mse", "mse+wasserstein", "mse+sinkhorn"}, default="mse"
+        What is made small: the mean squared error of the hidden channels, alone or
+        with the cost of transporting what was rebuilt to where it belongs.
+        "mse+wasserstein" is exact, in windows of 64 channels, and takes signed
+        spectra; "mse+sinkhorn" is entropic transport of whole spectra, needs
+        non-negative ones, and is slow.
+    transport_weight : float, default=0.3
+        What the transport cost is multiplied by before it is added. Ignored with
+        `loss="mse"`.
     lr : float, default=1e-3
         Highest learning rate of AdamW.
+    mask_token_lr_scale : float, default=1.0
+        Learning rate of the vector that stands for hidden patches, as a multiple
+        of `lr`.
     weight_decay : float, default=0.05
         Weight decay of AdamW; biases, norms and single vectors have none.
     warmup : float, default=0.1
@@ -103,7 +141,8 @@ class MaskedSpectralPretrainer(
         The trained :class:`skspectra.nn.MaskedAutoencoder`, on the CPU.
     loss_curve_ : list of float
         Training loss of each epoch: mean squared error of hidden channels, in
-        units of `scale_` squared.
+        units of `scale_` squared, and with it the weighted transport cost if
+        `loss` has one.
     n_iter_ : int
         Number of epochs run.
     patch_size_ : int
@@ -133,7 +172,8 @@ class MaskedSpectralPretrainer(
     ViT-base on 2048 channels is `MaskedSpectralPretrainer(patch_size=16,
     embed_dim=768, depth=12, n_heads=12, decoder_dim=512, decoder_depth=8,
     decoder_n_heads=16)`. Unlike these it has no class token: the mean of all
-    tokens exists in every encoder.
+    tokens exists in every encoder. The user guide has the settings of each
+    published system and says which of its claims held here.
 
     Hidden channels do not influence their own reconstruction in any way, unless
     a step before this one, such as :class:`InstanceNormalizer`, computed its
@@ -145,6 +185,10 @@ class MaskedSpectralPretrainer(
        Investigation", arXiv:2410.12330.
     .. [2] He et al., "Masked autoencoders are scalable vision learners",
        CVPR 2022.
+    .. [3] Boyer et al., "Learning to Dissipate Energy in Oscillatory State-Space
+       Models", arXiv:2505.12171.
+    .. [4] Xie et al., "Self-Guided Masked Autoencoders for Domain-Agnostic
+       Self-Supervised Learning", ICLR 2024, arXiv:2402.14789.
 
     Examples
     --------
@@ -159,6 +203,7 @@ class MaskedSpectralPretrainer(
     """
 
     _parameter_constraints: dict = {
+        "encoder": [StrOptions({"transformer", "state_space"})],
         "patch_size": [Interval(Integral, 1, None, closed="left")],
         "embed_dim": [Interval(Integral, 1, None, closed="left")],
         "depth": [Interval(Integral, 1, None, closed="left")],
@@ -167,9 +212,14 @@ class MaskedSpectralPretrainer(
         "decoder_depth": [Interval(Integral, 0, None, closed="left")],
         "decoder_n_heads": [Interval(Integral, 1, None, closed="left")],
         "positions": [StrOptions({"sine_cosine", "learned"})],
-        "mask_ratio": [Interval(Real, 0, 1, closed="neither")],
+        "masking": [StrOptions({"random", "block", "self_guided", "matched_spans"})],
+        "mask_ratio": [Interval(Real, 0, 1, closed="neither"), tuple],
+        "block_width": [Interval(Real, 0, None, closed="neither")],
         "hidden_tokens": [StrOptions({"drop", "replace"})],
+        "loss": [StrOptions({"mse", "mse+wasserstein", "mse+sinkhorn"})],
+        "transport_weight": [Interval(Real, 0, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
+        "mask_token_lr_scale": [Interval(Real, 0, None, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "warmup": [Interval(Real, 0, 1, closed="both")],
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
@@ -184,6 +234,7 @@ class MaskedSpectralPretrainer(
 
     def __init__(
         self,
+        encoder="transformer",
         *,
         patch_size=16,
         embed_dim=64,
@@ -193,9 +244,14 @@ class MaskedSpectralPretrainer(
         decoder_depth=1,
         decoder_n_heads=4,
         positions="sine_cosine",
+        masking="random",
         mask_ratio=0.5,
+        block_width=32,
         hidden_tokens="drop",
+        loss="mse",
+        transport_weight=0.3,
         lr=1e-3,
+        mask_token_lr_scale=1.0,
         weight_decay=0.05,
         warmup=0.1,
         max_epochs=200,
@@ -207,6 +263,7 @@ class MaskedSpectralPretrainer(
         random_state=None,
         verbose=0,
     ):
+        self.encoder = encoder
         self.patch_size = patch_size
         self.embed_dim = embed_dim
         self.depth = depth
@@ -215,9 +272,14 @@ class MaskedSpectralPretrainer(
         self.decoder_depth = decoder_depth
         self.decoder_n_heads = decoder_n_heads
         self.positions = positions
+        self.masking = masking
         self.mask_ratio = mask_ratio
+        self.block_width = block_width
         self.hidden_tokens = hidden_tokens
+        self.loss = loss
+        self.transport_weight = transport_weight
         self.lr = lr
+        self.mask_token_lr_scale = mask_token_lr_scale
         self.weight_decay = weight_decay
         self.warmup = warmup
         self.max_epochs = max_epochs
@@ -252,6 +314,7 @@ class MaskedSpectralPretrainer(
             If the training diverges.
         """
         self._validate_params()
+        check_mask_ratio(self.mask_ratio, type(self).__name__)
         # From here on a failure leaves an unfitted pretrainer, never a mixture.
         vars(self).pop("module_", None)
         table, X = (
@@ -265,18 +328,16 @@ class MaskedSpectralPretrainer(
         x_axis = check_x_axis(self.x_axis, n_channels, owner)
         check_columns(table, x_axis, owner)
         patch_size = min(self.patch_size, (n_channels + 1) // 2)
-        n_tokens = count_tokens(n_channels, patch_size)
-        n_hidden = count_hidden(n_tokens, self.mask_ratio)
         mean, scale = centre_and_scale(X)
+        transport = self._transport(X, mean, scale)
         result = train(
-            lambda: ReconstructionObjective(
-                self._build(n_channels, patch_size), n_hidden
-            ),
+            lambda: self._objective(X.shape, patch_size, transport),
             scale_spectra(X, mean, scale),
             seed=generator(self.random_state).randint(2**31 - 1),
             **training_parameters(self.get_params(deep=False)),
         )
-        self.x_axis_, self.patch_size_, self.n_tokens_ = x_axis, patch_size, n_tokens
+        self.x_axis_, self.patch_size_ = x_axis, patch_size
+        self.n_tokens_ = count_tokens(n_channels, patch_size)
         self.mean_, self.scale_ = mean, scale
         self.module_ = result.module.autoencoder
         self.loss_curve_ = result.loss_curve
@@ -312,8 +373,8 @@ class MaskedSpectralPretrainer(
         hidden : bool array-like of shape (n_channels,) or (n_samples, n_channels), \
                 default=None
             True where a channel is to be hidden; a patch with such a channel is
-            hidden whole. None hides `mask_ratio` of the patches at random, by
-            `random_state`.
+            hidden whole. None hides `mask_ratio` of the patches (of a pair, its
+            mean) at random, by `random_state`.
 
         Returns
         -------
@@ -402,22 +463,45 @@ class MaskedSpectralPretrainer(
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _build(self, n_channels, patch_size):
+    def _transport(self, X, mean, scale):
+        """Return the transport term of the loss, or None."""
+        if self.loss == "mse":
+            return None
+        if self.loss == "mse+wasserstein":
+            return windowed_wasserstein
+        from skspectra._sinkhorn import SinkhornTransport, check_non_negative
+
+        check_non_negative(X)
+        return SinkhornTransport(mean, scale)
+
+    def _objective(self, shape, patch_size, transport):
+        """Build what the training makes small, its weights drawn anew."""
         encoder = SpectralEncoder(
-            n_channels,
+            shape[1],
             patch_size=patch_size,
             embed_dim=self.embed_dim,
             depth=self.depth,
             n_heads=self.n_heads,
             positions=self.positions,
             hidden_tokens=self.hidden_tokens,
+            encoder=self.encoder,
         )
-        return MaskedAutoencoder(
+        autoencoder = MaskedAutoencoder(
             encoder,
             decoder_dim=self.decoder_dim,
             decoder_depth=self.decoder_depth,
             decoder_n_heads=self.decoder_n_heads,
             positions=self.positions,
+        )
+        n_steps = count_steps(shape[0], self.batch_size, self.max_epochs)
+        return ReconstructionObjective(
+            autoencoder,
+            self.mask_ratio,
+            masking=self.masking,
+            block_width=self.block_width,
+            n_annealing_steps=round(_ANNEALED * n_steps),
+            transport=transport,
+            transport_weight=self.transport_weight,
         )
 
     def __sklearn_is_fitted__(self):
@@ -435,7 +519,7 @@ class MaskedSpectralPretrainer(
     def _draw_mask(self, n_samples):
         rng = generator(self.random_state)
         rank = rng.random_sample((n_samples, self.n_tokens_)).argsort().argsort()
-        return rank < count_hidden(self.n_tokens_, self.mask_ratio)
+        return rank < count_hidden(self.n_tokens_, np.mean(self.mask_ratio))
 
     def _mask(self, hidden, n_samples):
         """Return which patches hold a channel of `hidden`."""

@@ -103,17 +103,26 @@ class _WholeBatches:
 class _Net(NeuralNet):
     """skorch's net around an objective: a module whose output is the loss."""
 
-    def __init__(self, *args, autocast=None, **kwargs):
-        self.autocast = autocast
+    def __init__(self, *args, autocast=None, mask_token_lr=None, **kwargs):
+        self.autocast, self.mask_token_lr = autocast, mask_token_lr
         super().__init__(*args, **kwargs)
 
     def get_params_for_optimizer(self, prefix, named_parameters):
         """Leave biases, norms and single vectors out of the weight decay."""
         _, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
-        matrices = [p for p in self.module_.parameters() if p.ndim > 1]
-        vectors = [p for p in self.module_.parameters() if p.ndim <= 1]
-        groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
-        return (groups,), kwargs
+        matrices, vectors, mask_tokens = [], [], []
+        for name, parameter in self.module_.named_parameters():
+            if name.endswith("mask_token"):
+                mask_tokens.append(parameter)
+            else:
+                (matrices if parameter.ndim > 1 else vectors).append(parameter)
+        undecayed = {"weight_decay": 0.0}
+        groups = [
+            {"params": matrices},
+            {"params": vectors, **undecayed},
+            {"params": mask_tokens, "lr": self.mask_token_lr, **undecayed},
+        ]
+        return ([group for group in groups if group["params"]],), kwargs
 
     def get_default_callbacks(self):
         return [("print_log", PrintLog())] if self.verbose else []
@@ -161,6 +170,26 @@ def _warmup_then_cosine(n_steps: int, warmup: float) -> Callable[[int], float]:
     return factor
 
 
+def count_steps(n_samples: int, batch_size: int, max_epochs: int) -> int:
+    """Return how many training steps that makes; the last batch may be smaller.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of spectra.
+    batch_size : int
+        Number of spectra of one step.
+    max_epochs : int
+        Number of passes over them.
+
+    Returns
+    -------
+    int
+        Number of steps.
+    """
+    return max_epochs * math.ceil(n_samples / batch_size)
+
+
 def train(
     build: Callable[[], nn.Module],
     *arrays: np.ndarray,
@@ -170,6 +199,7 @@ def train(
     warmup: float,
     max_epochs: int,
     batch_size: int,
+    mask_token_lr_scale: float = 1.0,
     validation: tuple[np.ndarray, ...] | None = None,
     n_iter_no_change: int = 20,
     device: str = "auto",
@@ -195,6 +225,8 @@ def train(
         Decides everything random; torch's global generator is left as it was.
     lr, weight_decay, warmup, max_epochs, batch_size
         As in the estimators. With `max_epochs=0` the module comes back untrained.
+    mask_token_lr_scale : float, default=1.0
+        Learning rate of mask tokens, as a multiple of `lr`.
     validation : tuple of ndarray, optional
         Data like `arrays`: training stops when their loss has not fallen for
         `n_iter_no_change` epochs and the best weights come back.
@@ -224,7 +256,7 @@ def train(
         module = build()
         if max_epochs == 0:
             return TrainingResult(module.eval(), [], [])
-        n_steps = max_epochs * math.ceil(len(arrays[0]) / batch_size)
+        n_steps = count_steps(len(arrays[0]), batch_size, max_epochs)
         schedule = _warmup_then_cosine(n_steps, warmup)
         own = [
             ("divergence", _RaiseOnDivergence()),
@@ -237,6 +269,7 @@ def train(
         net = _Net(
             module,
             autocast=resolve_precision(precision, where),
+            mask_token_lr=mask_token_lr_scale * lr,
             criterion=nn.Identity,
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=weight_decay,

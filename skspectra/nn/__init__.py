@@ -2,13 +2,25 @@
 
 from skspectra.nn._autoencoder import (
     MaskedAutoencoder,
-    ReconstructionObjective,
     hidden_channels,
 )
 from skspectra.nn._encoder import SpectralEncoder
 from skspectra.nn._heads import PredictionObjective, SpectralPredictor, augment
 from skspectra.nn._losses import masked_mse
-from skspectra.nn._masking import count_hidden, random_mask, visible_ids
+from skspectra.nn._masking import (
+    block_mask,
+    count_hidden,
+    matched_spans,
+    random_mask,
+    self_guided_mask,
+    visible_ids,
+)
+from skspectra.nn._objective import ReconstructionObjective
+from skspectra.nn._state_space import (
+    DampedOscillators,
+    StateSpaceBlock,
+    StateSpaceTrunk,
+)
 from skspectra.nn._tokens import (
     Positions,
     count_tokens,
@@ -17,24 +29,33 @@ from skspectra.nn._tokens import (
     unpatchify,
 )
 from skspectra.nn._transformer import TransformerBlock, TransformerTrunk
+from skspectra.nn._transport import wasserstein_1d, windowed_wasserstein
 
 __all__ = [
+    "DampedOscillators",
     "MaskedAutoencoder",
     "Positions",
     "PredictionObjective",
     "ReconstructionObjective",
     "SpectralEncoder",
     "SpectralPredictor",
+    "StateSpaceBlock",
+    "StateSpaceTrunk",
     "TransformerBlock",
     "TransformerTrunk",
     "augment",
+    "block_mask",
     "count_hidden",
     "count_tokens",
     "hidden_channels",
     "masked_mse",
+    "matched_spans",
     "patchify",
     "random_mask",
+    "self_guided_mask",
     "sine_cosine_table",
     "unpatchify",
     "visible_ids",
+    "wasserstein_1d",
+    "windowed_wasserstein",
 ]

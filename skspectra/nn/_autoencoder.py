@@ -4,8 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from skspectra.nn._encoder import SpectralEncoder
-from skspectra.nn._losses import masked_mse
-from skspectra.nn._masking import random_mask, visible_ids
+from skspectra.nn._masking import visible_ids
 from skspectra.nn._tokens import Positions, unpatchify
 from skspectra.nn._transformer import TransformerTrunk, check_heads, initialise_linear
 
@@ -92,44 +91,6 @@ class MaskedAutoencoder(nn.Module):
         dim = visible.shape[-1]
         tokens = self.mask_token.to(visible.dtype).expand(*mask.shape, dim)
         return tokens.scatter(1, ids_keep[..., None].expand(-1, -1, dim), visible)
-
-
-class ReconstructionObjective(nn.Module):
-    """The loss of pretraining: draw a mask, rebuild, compare what was hidden.
-
-    Parameters
-    ----------
-    autoencoder : MaskedAutoencoder
-        What is trained.
-    n_hidden : int
-        Number of tokens hidden in each spectrum.
-    """
-
-    def __init__(self, autoencoder: MaskedAutoencoder, n_hidden: int) -> None:
-        super().__init__()
-        self.autoencoder = autoencoder
-        self.n_hidden = n_hidden
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the mean squared error of the hidden channels.
-
-        Parameters
-        ----------
-        x : Tensor of shape (batch, n_channels)
-            Spectra.
-
-        Returns
-        -------
-        Tensor of shape ()
-            The loss. The filling of the last patch is no channel, so it is
-            never counted.
-        """
-        encoder = self.autoencoder.encoder
-        mask, ids_keep = random_mask(
-            len(x), encoder.n_tokens, self.n_hidden, device=x.device
-        )
-        rebuilt = self.autoencoder(x, mask, ids_keep)
-        return masked_mse(rebuilt, x, hidden_channels(mask, encoder))
 
 
 def hidden_channels(mask: Tensor, encoder: SpectralEncoder) -> Tensor:

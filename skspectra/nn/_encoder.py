@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from skspectra.nn._state_space import StateSpaceTrunk
 from skspectra.nn._tokens import Positions, count_tokens, patchify
 from skspectra.nn._transformer import TransformerTrunk, check_heads, initialise_linear
 
@@ -24,19 +25,22 @@ class SpectralEncoder(nn.Module):
     embed_dim : int
         Width of a token.
     depth : int
-        Number of transformer blocks.
+        Number of blocks.
     n_heads : int
-        Number of attention heads; divides `embed_dim`.
+        Number of attention heads; divides `embed_dim`. A state space has none.
     positions : {"sine_cosine", "learned"}
         How a token knows its place.
     hidden_tokens : {"drop", "replace"}
         "drop": hidden tokens do not enter (He et al., 2022). "replace": one
         learned vector stands for each of them (Devlin et al., 2019).
+    encoder : {"transformer", "state_space"}, default="transformer"
+        What mixes the tokens: a :class:`TransformerTrunk` or a
+        :class:`StateSpaceTrunk`.
 
     Raises
     ------
     ValueError
-        If `n_heads` does not divide `embed_dim`.
+        If `n_heads` of a transformer does not divide `embed_dim`.
     """
 
     def __init__(
@@ -49,16 +53,20 @@ class SpectralEncoder(nn.Module):
         n_heads: int,
         positions: str,
         hidden_tokens: str,
+        encoder: str = "transformer",
     ) -> None:
         super().__init__()
-        check_heads(embed_dim, n_heads, ("embed_dim", "n_heads"))
         self.n_channels = n_channels
         self.patch_size = patch_size
         self.embed_dim = embed_dim
         self.n_tokens = count_tokens(n_channels, patch_size)
         self.project = nn.Linear(patch_size, embed_dim)
         self.positions = Positions(self.n_tokens, embed_dim, positions)
-        self.trunk = TransformerTrunk(embed_dim, depth, n_heads)
+        if encoder == "transformer":
+            check_heads(embed_dim, n_heads, ("embed_dim", "n_heads"))
+            self.trunk = TransformerTrunk(embed_dim, depth, n_heads)
+        else:
+            self.trunk = StateSpaceTrunk(embed_dim, depth)
         initialise_linear(self)
         if hidden_tokens == "replace":
             self.mask_token = nn.Parameter(torch.empty(embed_dim))
@@ -111,3 +119,41 @@ class SpectralEncoder(nn.Module):
             One embedding a spectrum.
         """
         return self(x).mean(dim=1)
+
+    def first_attention(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the first layer's attention compares, nothing hidden.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, n_channels)
+            Spectra.
+
+        Returns
+        -------
+        queries : Tensor of shape (batch, n_heads, n_tokens, head_dim)
+            What each token asks for.
+        keys : Tensor of shape (batch, n_heads, n_tokens, head_dim)
+            What each token answers to.
+        """
+        tokens = self.project(patchify(x, self.patch_size)) + self.positions()
+        return self.trunk.blocks[0].queries_and_keys(tokens)
+
+    def check_attention(self, masking: str) -> None:
+        """Refuse masks that need attention where there is none.
+
+        Parameters
+        ----------
+        masking : str
+            What the caller wants, for the message.
+
+        Raises
+        ------
+        ValueError
+            If the trunk is not a transformer.
+        """
+        if not isinstance(self.trunk, TransformerTrunk):
+            raise ValueError(
+                f"masking={masking!r} chooses by the attention of the first layer, "
+                "which only encoder='transformer' has. Take that encoder, or "
+                "masking='random' or 'block'."
+            )

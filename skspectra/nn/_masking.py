@@ -3,6 +3,10 @@
 import torch
 from torch import Tensor
 
+# In self-guided masking one query hides itself and this many tokens less one that it
+# attends to, on average (Xie et al., 2024).
+_TOKENS_PER_QUERY = 3
+
 
 def count_hidden(n_tokens: int, mask_ratio: float) -> int:
     """Return how many tokens of a spectrum are hidden: the rounded number, at least 1.
@@ -58,9 +62,158 @@ def random_mask(
         order, a recurrence does.
     """
     shuffled = torch.rand(batch, n_tokens, device=device).argsort(dim=1)
-    ids_keep = shuffled[:, n_hidden:].sort(dim=1).values
-    mask = torch.ones(batch, n_tokens, dtype=torch.bool, device=device)
-    return mask.scatter_(1, ids_keep, False), ids_keep
+    return _hide_all_but(shuffled[:, n_hidden:].sort(dim=1).values, n_tokens)
+
+
+def block_mask(
+    batch: int,
+    n_tokens: int,
+    n_hidden: int,
+    length: float,
+    device: torch.device | str = "cpu",
+) -> tuple[Tensor, Tensor]:
+    """Hide `n_hidden` tokens of each spectrum in contiguous blocks.
+
+    The length of a block is uniform between half and one and a half of `length`,
+    rounded, and at least one token; the last block is cut so that the number is
+    exact. Blocks touch only where there are too few visible tokens to part them.
+    They are laid on a ring, so that tokens at the ends are hidden as often as the
+    others: a block may be cut in two by the ends.
+
+    Parameters
+    ----------
+    batch : int
+        Number of spectra; each one gets its own choice.
+    n_tokens : int
+        Number of tokens of a spectrum.
+    n_hidden : int
+        Number of hidden tokens, the same in every row.
+    length : float
+        What the lengths are drawn around, in tokens.
+    device : torch.device or str, default="cpu"
+        Where the mask is drawn, with that device's generator.
+
+    Returns
+    -------
+    mask : bool Tensor of shape (batch, n_tokens)
+        True where a token is hidden.
+    ids_keep : int64 Tensor of shape (batch, n_tokens - n_hidden)
+        Indices of the visible tokens, ascending.
+    """
+    n_kept = n_tokens - n_hidden
+    stretch = 0.5 + torch.rand(batch, n_hidden, device=device)
+    lengths = (length * stretch).round().clamp(1, n_tokens).long()
+    before = lengths.cumsum(dim=1) - lengths
+    lengths = torch.minimum(lengths, (n_hidden - before).clamp(min=0))
+    # Each block goes into one of the gaps before the visible tokens.
+    gaps = torch.rand(batch, n_kept, device=device).argsort(dim=1)
+    gaps = gaps[:, torch.arange(n_hidden, device=device) % n_kept]
+    hidden_in_gap = torch.zeros(batch, n_kept, dtype=torch.long, device=device)
+    hidden_in_gap.scatter_add_(1, gaps, lengths)
+    start = torch.randint(n_tokens, (batch, 1), device=device)
+    start = start + torch.arange(n_kept, device=device)
+    ids_keep = (start + hidden_in_gap.cumsum(dim=1)) % n_tokens
+    return _hide_all_but(ids_keep.sort(dim=1).values, n_tokens)
+
+
+def self_guided_mask(
+    queries: Tensor, keys: Tensor, n_hidden: int, guided_share: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Hide the tokens that a random few attend to most.
+
+    A third of `n_hidden` tokens, drawn at random, vote with their row of the
+    attention matrix of one head, drawn at random for each. The voters themselves
+    are hidden, and then the tokens with most votes: bands that go together vanish
+    together, whatever the data are. Nothing is differentiated through the choice.
+
+    Parameters
+    ----------
+    queries : Tensor of shape (batch, n_heads, n_tokens, head_dim)
+        Of the first layer, from all tokens.
+    keys : Tensor of shape (batch, n_heads, n_tokens, head_dim)
+        Likewise.
+    n_hidden : int
+        Number of hidden tokens, the same in every row.
+    guided_share : float, default=1.0
+        Part of the hidden tokens that is chosen so; the others are drawn from
+        the rest at random.
+
+    Returns
+    -------
+    mask : bool Tensor of shape (batch, n_tokens)
+        True where a token is hidden.
+    ids_keep : int64 Tensor of shape (batch, n_tokens - n_hidden)
+        Indices of the visible tokens, ascending.
+
+    References
+    ----------
+    .. [1] Xie et al., "Self-guided masked autoencoders for domain-agnostic
+       self-supervised learning", ICLR 2024, arXiv:2402.14789.
+    """
+    with torch.no_grad():
+        score = _votes(queries, keys, max(1, round(n_hidden / _TOKENS_PER_QUERY)))
+        guided = score.topk(round(n_hidden * guided_share), dim=1).indices
+        rank = torch.rand_like(score).scatter(1, guided, 2.0)  # guided ones first
+        ids_keep = rank.argsort(dim=1, descending=True)[:, n_hidden:]
+        return _hide_all_but(ids_keep.sort(dim=1).values, score.shape[1])
+
+
+def _votes(queries: Tensor, keys: Tensor, n_voters: int) -> Tensor:
+    """Return the attention that each token gets from random voters, voters on top."""
+    batch, n_heads, n_tokens, head_dim = queries.shape
+    device = queries.device
+    voters = torch.rand(batch, n_tokens, device=device).argsort(dim=1)[:, :n_voters]
+    heads = torch.randint(n_heads, (batch, n_voters), device=device)
+    rows = torch.arange(batch, device=device)[:, None]
+    # Only the voters' rows of the attention matrix are computed, of every head: to
+    # gather the keys of each voter's own head would move more than that costs.
+    asked = queries.transpose(1, 2)[rows, voters].transpose(1, 2)
+    logits = asked @ keys.transpose(-2, -1) / head_dim**0.5
+    logits = logits[rows, heads, torch.arange(n_voters, device=device)]
+    attention = logits.float().softmax(dim=-1)  # (batch, n_voters, n_tokens)
+    # A little noise, for equal votes would be sorted by place.
+    score = attention.sum(dim=1) + 1e-6 * torch.rand(batch, n_tokens, device=device)
+    return score.scatter(1, voters, 1e4 + torch.rand(voters.shape, device=device))
+
+
+def matched_spans(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Lay the hidden and the visible runs of masks out anew, in random order.
+
+    Each row gets the runs of the row before it, so that nothing is left of what
+    led to the mask but the lengths of its runs: the control that tells whether it
+    matters which tokens are hidden, or only that they lie side by side.
+
+    Parameters
+    ----------
+    mask : bool Tensor of shape (batch, n_tokens)
+        True where a token is hidden; every row hides the same number.
+
+    Returns
+    -------
+    mask : bool Tensor of shape (batch, n_tokens)
+        With runs of the same lengths.
+    ids_keep : int64 Tensor of shape (batch, n_kept)
+        Indices of the visible tokens, ascending.
+    """
+    mask = mask.roll(1, dims=0)
+    batch, n_tokens = mask.shape
+    device = mask.device
+    # Hidden and visible runs take turns. Run k of a row has index k, its length is
+    # counted; runs that do not exist have length 0.
+    run = (mask[:, 1:] != mask[:, :-1]).long().cumsum(dim=1)
+    run = torch.cat([torch.zeros_like(run[:, :1]), run], dim=1)
+    lengths = run.new_zeros(batch, n_tokens + n_tokens % 2)
+    lengths.scatter_add_(1, run, torch.ones_like(run))
+    turns = lengths.unflatten(1, (-1, 2))  # (batch, n_pairs, first or second)
+    key = torch.rand(turns.shape, device=device) + (turns == 0)  # those go last
+    ends = turns.gather(1, key.argsort(dim=1)).flatten(1).cumsum(dim=1)
+    places = torch.arange(n_tokens, device=device).expand(batch, -1).contiguous()
+    run = torch.searchsorted(ends, places, right=True)
+    new = mask[:, :1] ^ (run % 2).bool()
+    # Read backwards, a row with as many runs of either kind begins with the other.
+    flipped = torch.rand(batch, 1, device=device) < 0.5
+    new = torch.where(flipped, new.flip(1), new)
+    return new, visible_ids(new)
 
 
 def visible_ids(mask: Tensor) -> Tensor:
@@ -77,3 +230,9 @@ def visible_ids(mask: Tensor) -> Tensor:
         Indices of the visible tokens.
     """
     return (~mask).nonzero()[:, 1].view(mask.shape[0], -1)
+
+
+def _hide_all_but(ids_keep: Tensor, n_tokens: int) -> tuple[Tensor, Tensor]:
+    """Return the mask that leaves these tokens visible, and their indices."""
+    mask = ids_keep.new_ones(len(ids_keep), n_tokens, dtype=torch.bool)
+    return mask.scatter_(1, ids_keep, False), ids_keep

@@ -41,6 +41,27 @@ class TransformerBlock(nn.Module):
         tokens = tokens + self._attend(self.attention_norm(tokens))
         return tokens + self.mlp_out(F.gelu(self.mlp_in(self.mlp_norm(tokens))))
 
+    def queries_and_keys(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the attention of this block compares.
+
+        Parameters
+        ----------
+        tokens : Tensor of shape (batch, n_tokens, dim)
+            What would enter the block.
+
+        Returns
+        -------
+        queries : Tensor of shape (batch, n_heads, n_tokens, head_dim)
+            What each token asks for.
+        keys : Tensor of shape (batch, n_heads, n_tokens, head_dim)
+            What each token answers to.
+        """
+        n_read = 2 * tokens.shape[-1]  # the values are not needed
+        weight, bias = self.qkv.weight[:n_read], self.qkv.bias[:n_read]
+        both = F.linear(self.attention_norm(tokens), weight, bias)
+        both = both.unflatten(-1, (2, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
+        return both[0], both[1]
+
     def _attend(self, tokens: Tensor) -> Tensor:
         qkv = self.qkv(tokens).unflatten(-1, (3, self.n_heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (batch, n_heads, n_kept, head_dim)

@@ -9,9 +9,15 @@ from skspectra import nn
 
 N_CHANNELS, PATCH_SIZE = 22, 4  # the last patch holds 2 channels and 2 zeros
 N_TOKENS = 6
+ENCODERS = ["transformer", "state_space"]
 
 
-def make_encoder(hidden_tokens="drop", positions="sine_cosine", n_channels=N_CHANNELS):
+def make_encoder(
+    hidden_tokens="drop",
+    positions="sine_cosine",
+    n_channels=N_CHANNELS,
+    encoder="transformer",
+):
     torch.manual_seed(0)
     return nn.SpectralEncoder(
         n_channels,
@@ -21,12 +27,15 @@ def make_encoder(hidden_tokens="drop", positions="sine_cosine", n_channels=N_CHA
         n_heads=2,
         positions=positions,
         hidden_tokens=hidden_tokens,
+        encoder=encoder,
     )
 
 
-def make_autoencoder(hidden_tokens="drop", positions="sine_cosine"):
+def make_autoencoder(
+    hidden_tokens="drop", positions="sine_cosine", encoder="transformer"
+):
     return nn.MaskedAutoencoder(
-        make_encoder(hidden_tokens, positions),
+        make_encoder(hidden_tokens, positions, encoder=encoder),
         decoder_dim=12,
         decoder_depth=1,
         decoder_n_heads=3,
@@ -74,9 +83,10 @@ def test_random_masks_hide_every_token_equally_often_and_differ_between_rows():
 
 @pytest.mark.parametrize("hidden_tokens", ["drop", "replace"])
 @pytest.mark.parametrize("positions", ["sine_cosine", "learned"])
-def test_every_parameter_gets_a_gradient(hidden_tokens, positions):
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_every_parameter_gets_a_gradient(hidden_tokens, positions, encoder):
     objective = nn.ReconstructionObjective(
-        make_autoencoder(hidden_tokens, positions), n_hidden=3
+        make_autoencoder(hidden_tokens, positions, encoder), mask_ratio=0.5
     )
     objective(spectra()).backward()
     for name, parameter in objective.named_parameters():
@@ -84,9 +94,12 @@ def test_every_parameter_gets_a_gradient(hidden_tokens, positions):
         assert parameter.grad.abs().sum() > 0, name
 
 
+@pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize("hidden_tokens", ["drop", "replace"])
-def test_hidden_channels_do_not_influence_their_own_reconstruction(hidden_tokens):
-    autoencoder = make_autoencoder(hidden_tokens)
+def test_hidden_channels_do_not_influence_their_own_reconstruction(
+    hidden_tokens, encoder
+):
+    autoencoder = make_autoencoder(hidden_tokens, encoder=encoder)
     x = spectra().requires_grad_()
     mask, ids_keep = nn.random_mask(len(x), N_TOKENS, 3)
     hidden = nn.hidden_channels(mask, autoencoder.encoder)
@@ -108,9 +121,10 @@ def test_masking_the_loss_alone_would_leak():
     assert (gradient[hidden] != 0).any()
 
 
+@pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize("hidden_tokens", ["drop", "replace"])
-def test_hidden_tokens_know_where_they_are(hidden_tokens):
-    autoencoder = make_autoencoder(hidden_tokens)
+def test_hidden_tokens_know_where_they_are(hidden_tokens, encoder):
+    autoencoder = make_autoencoder(hidden_tokens, encoder=encoder)
     mask = torch.tensor([[True, False, True, False, True, False]])
     rebuilt = autoencoder(spectra(1), mask)
     patches = nn.patchify(rebuilt, PATCH_SIZE)[0]
@@ -129,9 +143,10 @@ def test_filling_of_the_last_patch_enters_no_loss():
     assert nn.masked_mse(rebuilt, target, hidden) == pytest.approx(9.0 / 4)
 
 
+@pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize("hidden_tokens", ["drop", "replace"])
-def test_rows_are_independent(hidden_tokens):
-    autoencoder = make_autoencoder(hidden_tokens).double()
+def test_rows_are_independent(hidden_tokens, encoder):
+    autoencoder = make_autoencoder(hidden_tokens, encoder=encoder).double()
     x = spectra(5, torch.float64)
     mask, _ = nn.random_mask(5, N_TOKENS, 2)
     together = autoencoder(x, mask)
@@ -139,17 +154,19 @@ def test_rows_are_independent(hidden_tokens):
     assert torch.allclose(together, alone, atol=1e-12)
 
 
+@pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize("hidden_tokens", ["drop", "replace"])
-def test_float32_agrees_with_float64(hidden_tokens):
-    autoencoder = make_autoencoder(hidden_tokens)
+def test_float32_agrees_with_float64(hidden_tokens, encoder):
+    autoencoder = make_autoencoder(hidden_tokens, encoder=encoder)
     mask, _ = nn.random_mask(5, N_TOKENS, 2)
     single = autoencoder(spectra(), mask)
     double = autoencoder.double()(spectra(dtype=torch.float64), mask)
     assert torch.allclose(single.double(), double, atol=1e-4)
 
 
-def test_encoder_works_with_one_visible_token():
-    encoder = make_encoder("drop")
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_encoder_works_with_one_visible_token(encoder):
+    encoder = make_encoder("drop", encoder=encoder)
     mask = torch.ones(2, N_TOKENS, dtype=torch.bool)
     mask[:, 3] = False
     assert encoder(spectra(2), mask, nn.visible_ids(mask)).shape == (2, 1, 8)
@@ -202,6 +219,15 @@ def test_predictor_is_a_linear_map_of_its_tokens(pooling, n_read):
     expected = read @ torch.tensor(coef, dtype=torch.float32).T
     expected += torch.tensor(intercept)
     assert torch.allclose(predictor(spectra()), expected, atol=1e-5)
+
+
+def test_an_encoder_keeps_its_promise_for_any_number_of_tokens():
+    for encoder in ENCODERS:
+        for n_channels in (5, 22, 131):
+            made = make_encoder("replace", n_channels=n_channels, encoder=encoder)
+            x = torch.randn(3, n_channels)
+            assert made(x).shape == (3, -(-n_channels // PATCH_SIZE), 8)
+            torch.testing.assert_close(made.embed(x), made(x).mean(dim=1))
 
 
 def test_vit_base_is_one_setting():

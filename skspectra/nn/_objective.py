@@ -1,0 +1,134 @@
+"""The loss of pretraining: hide, rebuild, compare what was hidden."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from skspectra.nn._autoencoder import MaskedAutoencoder, hidden_channels
+from skspectra.nn._losses import masked_mse
+from skspectra.nn._masking import (
+    block_mask,
+    count_hidden,
+    matched_spans,
+    random_mask,
+    self_guided_mask,
+)
+
+
+class ReconstructionObjective(nn.Module):
+    """Draw a mask, rebuild what it hides, and say how far off that was.
+
+    Parameters
+    ----------
+    autoencoder : MaskedAutoencoder
+        What is trained.
+    mask_ratio : float or (float, float)
+        Part of the tokens that is hidden; of a pair, one between the two is drawn
+        for each batch.
+    masking : {"random", "block", "self_guided", "matched_spans"}, default="random"
+        How the hidden tokens are chosen.
+    block_width : float, default=32
+        What the lengths of blocks are drawn around, in channels.
+    n_annealing_steps : int, default=0
+        Number of training steps over which self-guided masks go from random to
+        guided, along half a cosine.
+    transport : callable, default=None
+        Takes prediction, target and which channels count, each of shape
+        (batch, n_channels), and returns a loss that is added to the squared error.
+    transport_weight : float, default=0.0
+        What it is multiplied by.
+
+    Raises
+    ------
+    ValueError
+        If `mask_ratio` would leave no token to see, or the encoder has no
+        attention to guide masks by.
+    """
+
+    def __init__(
+        self,
+        autoencoder: MaskedAutoencoder,
+        mask_ratio: float | tuple[float, float],
+        *,
+        masking: str = "random",
+        block_width: float = 32,
+        n_annealing_steps: int = 0,
+        transport: object = None,
+        transport_weight: float = 0.0,
+    ) -> None:
+        super().__init__()
+        low, high = mask_ratio if isinstance(mask_ratio, tuple) else (mask_ratio,) * 2
+        count_hidden(autoencoder.encoder.n_tokens, high)
+        if masking in ("self_guided", "matched_spans"):
+            autoencoder.encoder.check_attention(masking)
+        self.autoencoder = autoencoder
+        self.mask_ratio = (low, high)
+        self.masking = masking
+        self.block_width = block_width
+        self.n_annealing_steps = n_annealing_steps
+        self.transport = transport
+        self.transport_weight = transport_weight
+        self.n_steps = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the loss of a batch under a fresh mask.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, n_channels)
+            Spectra.
+
+        Returns
+        -------
+        Tensor of shape ()
+            Mean squared error of the hidden channels, and what `transport` adds.
+            The filling of the last patch is no channel, so it is never counted.
+        """
+        mask, ids_keep = self.draw_mask(x)
+        self.n_steps += self.training
+        rebuilt = self.autoencoder(x, mask, ids_keep)
+        counted = hidden_channels(mask, self.autoencoder.encoder)
+        loss = masked_mse(rebuilt, x, counted)
+        if self.transport is None:
+            return loss
+        return loss + self.transport_weight * self.transport(rebuilt, x, counted)
+
+    def draw_mask(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Choose what is hidden of each spectrum.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, n_channels)
+            Spectra; only self-guided masks look at them.
+
+        Returns
+        -------
+        mask : bool Tensor of shape (batch, n_tokens)
+            True where a token is hidden, the same number in every row.
+        ids_keep : int64 Tensor of shape (batch, n_kept)
+            Indices of the visible tokens, ascending.
+        """
+        encoder = self.autoencoder.encoder
+        n_hidden = count_hidden(encoder.n_tokens, self._draw_ratio())
+        shape = len(x), encoder.n_tokens, n_hidden
+        if self.masking == "random":
+            return random_mask(*shape, device=x.device)
+        if self.masking == "block":
+            length = self.block_width / encoder.patch_size
+            return block_mask(*shape, length, device=x.device)
+        with torch.no_grad():
+            queries, keys = encoder.first_attention(x)
+        guided = self_guided_mask(queries, keys, n_hidden, self._guided_share())
+        return guided if self.masking == "self_guided" else matched_spans(guided[0])
+
+    def _draw_ratio(self) -> float:
+        low, high = self.mask_ratio
+        # Drawn on the CPU: the number of hidden tokens is a shape, and a device
+        # would have to be waited for.
+        return low if low == high else low + (high - low) * torch.rand(()).item()
+
+    def _guided_share(self) -> float:
+        if self.n_steps >= self.n_annealing_steps:
+            return 1.0
+        return 0.5 * (1 - math.cos(math.pi * self.n_steps / self.n_annealing_steps))
