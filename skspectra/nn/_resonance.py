@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 # Below this many numbers a step, the calls of the recurrence cost more than its work.
-FEW_NUMBERS = 1024
+FEW_NUMBERS = 2048
+SHORT = 64
 
 
 def resonate(drive: Tensor, damping: Tensor, angle: Tensor) -> Tensor:
@@ -57,9 +58,11 @@ def fastest_form(n_tokens: int, n_numbers: int, device_type: str) -> str:
     {"recurrence", "fft", "matrix"}
         The form.
     """
-    if device_type != "cpu":
-        return "matrix" if n_tokens <= 64 else "fft"
-    return "fft" if n_numbers < FEW_NUMBERS and n_tokens > 32 else "recurrence"
+    if device_type == "cpu":
+        return "fft" if n_numbers < FEW_NUMBERS else "recurrence"
+    # Each step of the recurrence is some kernel launches on a GPU. Up to some length,
+    # a product with a matrix moves less memory than two transforms.
+    return "matrix" if n_tokens <= SHORT else "fft"
 
 
 def gains(damping: Tensor, angle: Tensor) -> Tensor:

@@ -73,9 +73,8 @@ class DampedOscillators(nn.Module):
         nn.init.uniform_(self.out_weight, -(height**-0.5), height**-0.5)
         nn.init.normal_(self.skip, std=0.1)
         with torch.no_grad():
-            damping = (
-                -0.5 * torch.empty_like(self.log_damping).uniform_(0.81, 0.998).log()
-            )
+            radius_squared = torch.empty_like(self.log_damping).uniform_(0.81, 0.998)
+            damping = -0.5 * radius_squared.log()
             self.log_damping.copy_((damping - LEAST_DAMPING).log())
             nn.init.uniform_(self.angle_logit, 0.01, 0.99).logit_()
 
@@ -112,9 +111,10 @@ class DampedOscillators(nn.Module):
 
     @property
     def frequencies(self) -> Tensor:
-        """Frequency of each oscillator in cycles per token, of shape (2, n_oscillators).
+        """Frequency of each oscillator, in cycles per token.
 
-        First those that read forward, then those that read backward.
+        Of shape (2, n_oscillators): those that read forward, then those that read
+        backward.
         """
         return self._damping_and_angle()[1].detach() / (2 * math.pi)
 
