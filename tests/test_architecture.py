@@ -16,8 +16,16 @@ ROOT = Path(__file__).parents[1] / "skspectra"
 # From the top down. A module imports from its own layer and those below.
 LAYERS = [
     {"__main__", "cli", "evaluation", "inspection"},
-    {"_pretrainer", "_regressor", "_supervised", "_pls", "_normalizer"},
-    {"_training", "_inference", "_scaling", "_pls_path"},
+    {"_pretrainer", "_regressor", "_classifier", "_supervised", "_pls", "_normalizer"},
+    {
+        "_training",
+        "_attribution",
+        "_inference",
+        "_scaling",
+        "_probe",
+        "_pls_path",
+        "_sinkhorn",
+    },
     {"nn"},
 ]
 # At the side: everybody but `nn` may import them, and they know no estimator.
@@ -118,7 +126,9 @@ def test_the_torch_modules_know_torch_alone():
     "name, only",
     [
         ("skorch", {"_training"}),
+        ("captum", {"_attribution"}),
         ("ikpls", {"_pls_path"}),
+        ("ot", {"_sinkhorn"}),
         ("sklearn.utils._param_validation", {"_validation"}),
         ("click", {"cli"}),
     ],
