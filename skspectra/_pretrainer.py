@@ -461,6 +461,7 @@ class MaskedSpectralPretrainer(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.positive_only = self.loss == "mse+sinkhorn"
         return tags
 
     def _transport(self, X, mean, scale):
@@ -472,7 +473,7 @@ class MaskedSpectralPretrainer(
         from skspectra._sinkhorn import SinkhornTransport, check_non_negative
 
         check_non_negative(X)
-        return SinkhornTransport(mean, scale)
+        return SinkhornTransport(mean, scale, X)
 
     def _objective(self, shape, patch_size, transport):
         """Build what the training makes small, its weights drawn anew."""

@@ -14,8 +14,16 @@ from sklearn.pipeline import make_pipeline
 
 from skspectra import InstanceNormalizer, MaskedSpectralPretrainer
 from skspectra.datasets import make_nir_mixtures
+from skspectra.nn import ReconstructionObjective
 
-HOW = ["drop", "replace"]
+HOW = [
+    dict(hidden_tokens="drop"),
+    dict(hidden_tokens="replace"),
+    dict(encoder="state_space", hidden_tokens="replace"),
+    dict(masking="self_guided"),
+    dict(masking="block", block_width=16, mask_ratio=(0.3, 0.6)),
+    dict(loss="mse+wasserstein"),
+]
 
 
 def small(**parameters):
@@ -66,17 +74,15 @@ def check_it_learns(X_train, X_test, **parameters):
     assert pretrainer.loss_curve_[-1] < 0.5 * pretrainer.loss_curve_[0]
 
 
-@pytest.mark.parametrize("hidden_tokens", HOW)
-def test_pretraining_beats_mean_and_interpolation_on_mixtures(hidden_tokens):
+@pytest.mark.parametrize("options", HOW, ids=str)
+def test_pretraining_beats_mean_and_interpolation_on_mixtures(options):
     X = make_nir_mixtures(n_samples=400, n_channels=100, random_state=0).data
-    check_it_learns(
-        X[:300], X[300:], hidden_tokens=hidden_tokens, max_epochs=150, lr=3e-3
-    )
+    check_it_learns(X[:300], X[300:], max_epochs=150, lr=3e-3, **options)
 
 
-@pytest.mark.parametrize("hidden_tokens", HOW)
+@pytest.mark.parametrize("options", HOW[:3], ids=str)
 def test_pretraining_beats_mean_and_interpolation_on_real_spectra(
-    real_spectra, hidden_tokens
+    real_spectra, options
 ):
     meat = real_spectra("tecator")
     split = GroupShuffleSplit(n_splits=1, test_size=0.25, random_state=0)
@@ -84,9 +90,9 @@ def test_pretraining_beats_mean_and_interpolation_on_real_spectra(
     check_it_learns(
         meat.X[train],
         meat.X[test],
-        hidden_tokens=hidden_tokens,
         max_epochs=300,
         lr=3e-3,
+        **options,
     )
 
 
@@ -357,6 +363,118 @@ def test_table_whose_names_are_counted_or_words_is_taken_as_it_is(X):
     axis = np.linspace(1100, 2500, X.shape[1])
     small(x_axis=axis).fit(pd.DataFrame(X))
     small(x_axis=axis).fit(pd.DataFrame(X, columns=[f"c{i}" for i in range(52)]))
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        (dict(encoder="transformer"), dict(encoder="state_space")),
+        (dict(masking="random"), dict(masking="block")),
+        (dict(masking="self_guided"), dict(masking="matched_spans")),
+        (dict(masking="random"), dict(masking="self_guided")),
+        (dict(mask_ratio=0.4), dict(mask_ratio=(0.2, 0.6))),
+        (
+            dict(masking="block", block_width=8),
+            dict(masking="block", block_width=20),
+        ),
+        (dict(loss="mse"), dict(loss="mse+wasserstein")),
+        (dict(loss="mse"), dict(loss="mse+sinkhorn")),
+        (
+            dict(loss="mse+wasserstein", transport_weight=0.1),
+            dict(loss="mse+wasserstein", transport_weight=0.5),
+        ),
+        (dict(mask_token_lr_scale=1.0), dict(mask_token_lr_scale=10.0)),
+    ],
+    ids=str,
+)
+def test_every_option_changes_the_training(X, one, other):
+    X = X - X.min()
+    weights = [
+        small(hidden_tokens="replace", **options).fit(X).module_.to_patch.weight
+        for options in (one, other)
+    ]
+    assert not torch.equal(*weights)
+
+
+def test_transport_of_weight_zero_changes_nothing(X):
+    plain = small().fit(X).module_
+    unweighted = small(loss="mse+wasserstein", transport_weight=0.0).fit(X).module_
+    for one, other in zip(plain.parameters(), unweighted.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("hidden_tokens", ["drop", "replace"])
+def test_the_mask_token_has_a_learning_rate_of_its_own(X, hidden_tokens):
+    def token(scale, max_epochs=1):
+        pretrainer = small(
+            hidden_tokens=hidden_tokens,
+            mask_token_lr_scale=scale,
+            max_epochs=max_epochs,
+            warmup=0.0,
+        ).fit(X)
+        parameters = dict(pretrainer.module_.named_parameters())
+        (name,) = (name for name in parameters if name.endswith("mask_token"))
+        return parameters[name].detach()
+
+    start = token(1.0, max_epochs=0)
+    assert torch.equal(token(0.0), start)
+    # The first step of Adam has the length of the learning rate.
+    moved = [(token(scale) - start).abs().max().item() for scale in (1.0, 10.0)]
+    assert moved[1] / moved[0] == pytest.approx(10, rel=0.05)
+
+
+def test_self_guided_training_starts_at_random_and_ends_guided(X, monkeypatch):
+    shares = []
+    original = ReconstructionObjective._guided_share
+
+    def watched(self):
+        shares.append(original(self))
+        return shares[-1]
+
+    monkeypatch.setattr(ReconstructionObjective, "_guided_share", watched)
+    small(masking="self_guided", max_epochs=20).fit(X)
+    assert shares[0] == 0
+    assert (np.diff(shares) >= 0).all()
+    assert np.mean(np.array(shares) == 1) == pytest.approx(0.75, abs=0.05)
+
+
+def test_tokens_need_be_no_spectrum():
+    # Columns in any order: patches of one, learned positions, no smoothness to use.
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(300, 4)) @ rng.normal(size=(4, 12))
+    table = (table + 0.1 * rng.normal(size=table.shape))[:, rng.permutation(12)]
+    pretrainer = small(
+        patch_size=1,
+        positions="learned",
+        masking="self_guided",
+        mask_ratio=0.3,
+        batch_size=32,
+        max_epochs=200,
+        lr=3e-3,
+    ).fit(table[:200])
+    assert pretrainer.n_tokens_ == 12
+    assert pretrainer.score(table[200:]) > 0.3  # the mean of each column scores 0
+
+
+def test_entropic_transport_refuses_signed_spectra(X):
+    signed = X - X.mean()
+    with pytest.raises(ValueError, match="loss='mse.wasserstein', which"):
+        small(loss="mse+sinkhorn").fit(signed)
+
+
+def test_grid_over_masks_encoders_and_losses(X):
+    grid = GridSearchCV(
+        small(max_epochs=2),
+        {
+            "masking": ["random", "block"],
+            "encoder": ["transformer", "state_space"],
+            "loss": ["mse", "mse+wasserstein", "mse+sinkhorn"],
+            "hidden_tokens": ["replace"],
+        },
+        cv=2,
+        error_score="raise",
+    ).fit(X - X.min())
+    assert len(set(grid.cv_results_["mean_test_score"])) == 12
 
 
 def test_grid_over_its_own_score(X):
