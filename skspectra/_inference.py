@@ -97,30 +97,113 @@ def forward_in_batches(
     ndarray of shape (n_samples, ...)
         The outputs, float64.
     """
-    where = resolve_device(device)
-    where = torch.device("cpu") if where.type == "mps" else where
-    call = getattr(_float64_copy(method.__self__, where), method.__name__)
+    module, where = float64_copy(method.__self__, device)
+    call = getattr(module, method.__name__)
     outputs = []
     with torch.inference_mode():
         for start in range(0, len(arrays[0]), BATCH_SIZE):
             rows = slice(start, start + BATCH_SIZE)
-            batch = tuple(_to_tensor(array[rows], where) for array in arrays)
+            batch = tuple(to_tensor(array[rows], where) for array in arrays)
             outputs.append(call(*batch).cpu().numpy())
     return np.concatenate(outputs)
 
 
-def _float64_copy(module, device):
-    """Copy a module; the original is left alone, so threads may share it."""
+def float64_copy(module: nn.Module, device: str) -> tuple[nn.Module, torch.device]:
+    """Copy a module in float64; the original is left alone, so threads may share it.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Of any precision.
+    device : str
+        Where to compute; the CPU stands in for devices without float64.
+
+    Returns
+    -------
+    copied : nn.Module
+        Its parameters ask for no gradient.
+    where : torch.device
+        Where it lies.
+    """
+    where = resolve_device(device)
+    where = torch.device("cpu") if where.type == "mps" else where
     tensors = [*module.parameters(), *module.buffers()]
     converted = {
-        id(tensor): tensor.detach().to(device, torch.float64) for tensor in tensors
+        id(tensor): tensor.detach().to(where, torch.float64) for tensor in tensors
     }
-    return copy.deepcopy(module, converted)
+    return copy.deepcopy(module, converted), where
 
 
-def _to_tensor(array, device):
+def to_tensor(array: np.ndarray, device: torch.device) -> Tensor:
+    """Return rows as a tensor on a device; floats become float64."""
     tensor = torch.from_numpy(array)
     return tensor.to(device, torch.float64 if array.dtype.kind == "f" else tensor.dtype)
+
+
+def input_gradients(
+    module: nn.Module,
+    x: np.ndarray,
+    output: int,
+    y: np.ndarray | None = None,
+    *,
+    log_odds: bool = False,
+    device: str = "auto",
+) -> np.ndarray:
+    """Differentiate one output of a module, or its squared error, by the input.
+
+    Parameters
+    ----------
+    module : nn.Module
+        From (batch, n_channels) to (batch, n_outputs), row by row.
+    x : ndarray of shape (n_samples, n_channels)
+        Scaled spectra.
+    output : int
+        Which column of what the module returns.
+    y : ndarray of shape (n_samples,), default=None
+        With it the squared error to these values is differentiated.
+    log_odds : bool, default=False
+        The outputs are logits of classes: take the class against all others.
+    device : str, default="auto"
+        Where to compute; the CPU stands in for devices without float64.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_channels)
+        The gradients, float64.
+    """
+    module, where = float64_copy(module, device)
+    read = one_output(module, output, log_odds)
+    gradients = []
+    for start in range(0, len(x), BATCH_SIZE):
+        rows = slice(start, start + BATCH_SIZE)
+        batch = to_tensor(x[rows], where).requires_grad_()
+        value = read(batch)
+        if y is not None:
+            value = (value - to_tensor(y[rows], where)).square()
+        # Rows know nothing of each other: the gradient of the sum is that of each.
+        (gradient,) = torch.autograd.grad(value.sum(), batch)
+        gradients.append(gradient.cpu().numpy())
+    return np.concatenate(gradients)
+
+
+def one_output(
+    module: nn.Module, output: int, log_odds: bool
+) -> Callable[[Tensor], Tensor]:
+    """Return a function from (batch, n_channels) to one output, (batch,).
+
+    Logits of classes mean something only against each other: a number added to
+    all of them changes no probability. With `log_odds` the function returns
+    log p / (1 - p) of the class.
+    """
+
+    def read(x: Tensor) -> Tensor:
+        outputs = module(x)
+        if not log_odds:
+            return outputs[:, output]
+        others = torch.arange(outputs.shape[1], device=outputs.device) != output
+        return outputs[:, output] - outputs[:, others].logsumexp(dim=1)
+
+    return read
 
 
 def rebuild(
