@@ -15,10 +15,6 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Below this many numbers a step, the calls of the recurrence cost more than its work.
-FEW_NUMBERS = 2048
-SHORT = 64
-
 
 def resonate(drive: Tensor, damping: Tensor, angle: Tensor) -> Tensor:
     """Drive oscillators from both ends of a sequence and add their answers.
@@ -37,19 +33,17 @@ def resonate(drive: Tensor, damping: Tensor, angle: Tensor) -> Tensor:
         The answers.
     """
     forms = {"recurrence": by_recurrence, "fft": by_fft, "matrix": by_matrix}
-    form = fastest_form(len(drive), drive[0].numel(), drive.device.type)
+    form = fastest_form(*drive.shape, drive.device.type)
     return forms[form](drive, damping, angle)
 
 
-def fastest_form(n_tokens: int, n_numbers: int, device_type: str) -> str:
+def fastest_form(n_tokens: int, batch: int, n_channels: int, device_type: str) -> str:
     """Choose how to compute.
 
     Parameters
     ----------
-    n_tokens : int
-        Length of the sequence.
-    n_numbers : int
-        Number of channels times batch: the numbers of one step.
+    n_tokens, batch, n_channels : int
+        Shape of what drives the oscillators.
     device_type : str
         "cpu", or the type of another torch device.
 
@@ -58,11 +52,27 @@ def fastest_form(n_tokens: int, n_numbers: int, device_type: str) -> str:
     {"recurrence", "fft", "matrix"}
         The form.
     """
-    if device_type == "cpu":
-        return "fft" if n_numbers < FEW_NUMBERS else "recurrence"
-    # Each step of the recurrence is some kernel launches on a GPU. Up to some length,
-    # a product with a matrix moves less memory than two transforms.
-    return "matrix" if n_tokens <= SHORT else "fft"
+    # Time forward and backward in float32 on one core, divided by the recurrence's;
+    # forward alone and float64 have the same order.
+    #
+    # batch, channels   tokens  FFT  matrix      tokens  FFT  matrix
+    #   1      64         38    .42    .57         512   .11   3.7
+    #  64      16         38   1.2     .43         100  1.0     .43
+    #  16      64         38    .76    .60         128  1.1    1.1
+    #  32      64         38   1.9     .75         128  1.8    1.3
+    # 128      64         38   4.8    1.3          128  4.5    2.4
+    #  64     256         38   6.7    2.1          128  4.8    3.3
+    #
+    # The recurrence does the least arithmetic, in a dozen calls a step, which few
+    # numbers do not repay. Elsewhere each of these calls is a launch, longer than its
+    # work up to millions of numbers. What remains was not timed there: a matrix moves
+    # less memory than two transforms, as long as it is small.
+    short = n_tokens <= 64
+    if device_type != "cpu":
+        return "matrix" if short else "fft"
+    if short and batch >= 16 and batch * n_channels <= 2048:
+        return "matrix"
+    return "fft" if batch * n_channels <= 1024 else "recurrence"
 
 
 def gains(damping: Tensor, angle: Tensor) -> Tensor:
@@ -153,8 +163,8 @@ class TwoWayRecurrence(torch.autograd.Function):
     """x[n] = v[n] + tau x[n - 1] - delta x[n - 2] from both ends, gain-weighted sum.
 
     The states are kept once, and the backward pass is the same recurrence from the
-    other end. Autograd over single steps would keep a graph of `n_tokens` nodes and
-    allocate each of them: 3 times the time.
+    other end: half the time and half the memory of single steps under autograd, which
+    keeps a node and a tensor for each operation.
     """
 
     @staticmethod

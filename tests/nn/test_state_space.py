@@ -146,13 +146,15 @@ def test_gradients_of_the_recurrence_can_be_asked_for_twice_and_for_the_input_al
     assert torch.equal(found, again)
 
 
-def test_on_a_cpu_only_small_steps_are_left_to_fourier_transforms():
-    assert _resonance.fastest_form(512, 64, "cpu") == "fft"
-    assert _resonance.fastest_form(512, 64 * 256, "cpu") == "recurrence"
+def test_on_a_cpu_large_steps_are_left_to_the_recurrence():
+    assert _resonance.fastest_form(512, 1, 64, "cpu") == "fft"
+    assert _resonance.fastest_form(38, 64, 16, "cpu") == "matrix"
+    assert _resonance.fastest_form(38, 64, 256, "cpu") == "recurrence"
+    assert _resonance.fastest_form(512, 64, 256, "cpu") == "recurrence"
 
 
 def test_elsewhere_no_form_takes_a_launch_for_each_token():
-    forms = {_resonance.fastest_form(n, 4096, "cuda") for n in (1, 64, 65, 4096)}
+    forms = {_resonance.fastest_form(n, 64, 64, "cuda") for n in (1, 64, 65, 4096)}
     assert forms == {"matrix", "fft"}
 
 
@@ -298,7 +300,8 @@ def test_outputs_of_blocks_are_small_at_the_start():
         assert tokens.abs().max() < 100
 
 
-@pytest.mark.parametrize("batch", [3, 300])  # one form of computing, and the other
+# Computed in one form, in another, and in the third.
+@pytest.mark.parametrize("batch", [3, 20, 300])
 def test_every_parameter_gets_a_gradient(batch):
     trunk = nn.StateSpaceTrunk(8, depth=2)
     trunk(torch.randn(batch, 9, 8)).pow(3).sum().backward()
@@ -323,7 +326,7 @@ def test_rows_do_not_depend_on_each_other():
     torch.testing.assert_close(together[:20], alone, atol=1e-12, rtol=0)
 
 
-@pytest.mark.parametrize("batch", [3, 300])
+@pytest.mark.parametrize("batch", [3, 20, 300])
 def test_float64_agrees_with_float32(batch):
     trunk = nn.StateSpaceTrunk(8, depth=2)
     tokens = torch.randn(batch, 60, 8)
@@ -341,7 +344,7 @@ def test_memory_order_of_the_input_does_not_matter():
     assert trunk(tokens).is_contiguous()
 
 
-@pytest.mark.parametrize("batch", [3, 300])
+@pytest.mark.parametrize("batch", [3, 20, 300])
 def test_oscillators_compute_in_float32_under_autocast(batch):
     layer = nn.DampedOscillators(8)
     seen = []
