@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr__`
+    from skspectra._classifier import SpectralClassifier
     from skspectra._normalizer import InstanceNormalizer
     from skspectra._pls import PLSRegressionCV
     from skspectra._pretrainer import MaskedSpectralPretrainer
@@ -15,6 +16,7 @@ __all__ = [
     "InstanceNormalizer",
     "MaskedSpectralPretrainer",
     "PLSRegressionCV",
+    "SpectralClassifier",
     "SpectralRegressor",
 ]
 
@@ -24,6 +26,7 @@ _HOMES = {
     "InstanceNormalizer": "skspectra._normalizer",
     "MaskedSpectralPretrainer": "skspectra._pretrainer",
     "PLSRegressionCV": "skspectra._pls",
+    "SpectralClassifier": "skspectra._classifier",
     "SpectralRegressor": "skspectra._regressor",
 }
 

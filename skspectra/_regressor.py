@@ -1,21 +1,13 @@
 """SpectralRegressor: reference values on top of a pretrained encoder."""
 
-import copy
-from numbers import Integral, Real
-
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_array, check_consistent_length
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.base import RegressorMixin
+from sklearn.utils import check_array
 
-from skspectra._inference import forward_in_batches
-from skspectra._pretrainer import MaskedSpectralPretrainer
-from skspectra._scaling import scale_spectra
-from skspectra._supervised import fit_linear_probe, fit_pretrainer, validation_rows
-from skspectra._training import train, training_parameters
-from skspectra._validation import Interval, StrOptions, check_columns, generator
-from skspectra.nn import PredictionObjective, SpectralPredictor
+from skspectra._probe import fit_linear_probe
+from skspectra._supervised import SupervisedModel
+from skspectra._training import train
+from skspectra.nn import PredictionObjective
 
 _CHECK_Y = {
     "dtype": np.float64,
@@ -24,7 +16,7 @@ _CHECK_Y = {
 }
 
 
-class SpectralRegressor(RegressorMixin, BaseEstimator):
+class SpectralRegressor(RegressorMixin, SupervisedModel):
     """Predict reference values from spectra, with a pretrained encoder.
 
     The encoder of a :class:`MaskedSpectralPretrainer` gets a linear map on its
@@ -151,68 +143,6 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
     (20,)
     """
 
-    # Rows without a reference value may be passed to `fit`; evaluation asks.
-    _uses_unlabelled_rows = True
-
-    _parameter_constraints: dict = {
-        "pretrainer": [MaskedSpectralPretrainer, FrozenEstimator, None],
-        "strategy": [StrOptions({"fine_tune", "probe"})],
-        "pooling": [StrOptions({"concatenate", "mean"})],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "warmup": [Interval(Real, 0, 1, closed="both")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "augmentation": [Interval(Real, 0, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "device": [str],
-        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
-        "callbacks": [list, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
-
-    def __init__(
-        self,
-        pretrainer=None,
-        *,
-        strategy="fine_tune",
-        pooling="concatenate",
-        lr=3e-4,
-        weight_decay=0.05,
-        warmup=0.1,
-        max_epochs=100,
-        batch_size=32,
-        augmentation=0.0,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=20,
-        device="auto",
-        precision="auto",
-        callbacks=None,
-        random_state=None,
-        verbose=0,
-    ):
-        self.pretrainer = pretrainer
-        self.strategy = strategy
-        self.pooling = pooling
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.warmup = warmup
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.augmentation = augmentation
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.device = device
-        self.precision = precision
-        self.callbacks = callbacks
-        self.random_state = random_state
-        self.verbose = verbose
-
     def fit(self, X, y, *, groups=None, X_val=None, y_val=None):
         """Fit the pretrainer if need be, then the encoder and its linear map.
 
@@ -243,34 +173,7 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
         FloatingPointError
             If the training diverges.
         """
-        self._validate_params()
-        # From here on a failure leaves an unfitted regressor, never a mixture.
-        vars(self).pop("module_", None)
-        table, (X, y) = X, self._check_X_y(X, y)
-        validation = self._check_validation(X_val, y_val, y)
-        if groups is not None:
-            groups = column_or_1d(groups)
-            check_consistent_length(X, groups)
-        rng = generator(self.random_state)
-        pretrainer, origin = fit_pretrainer(self.pretrainer, X, rng)
-        check_columns(table, pretrainer.x_axis_, type(self).__name__)
-
-        check_columns(X_val, pretrainer.x_axis_, type(self).__name__)
-        self.pretrainer_, self.encoder_origin_ = pretrainer, origin
-        labelled = ~np.isnan(y).all(axis=1)
-        x, y = self._scaled_spectra(X[labelled]), self._scaled_targets(y[labelled])
-        groups = None if groups is None else groups[labelled]
-        if validation is not None:
-            X_val, y_val = validation
-            validation = self._scaled_spectra(X_val), self._scaled_targets(y_val)
-        elif self.early_stopping and self.strategy == "fine_tune":
-            aside = validation_rows(len(x), groups, self.validation_fraction, rng)
-            validation = x[aside], y[aside]
-            x, y = x[~aside], y[~aside]
-            groups = None if groups is None else groups[~aside]
-        predictor = self._probe(x, y, groups)
-        self._train(predictor, x, y, validation, rng.randint(2**31 - 1))
-        return self
+        return self._fit(X, y, groups, X_val, y_val)
 
     def predict(self, X):
         """Predict the reference values of spectra.
@@ -285,36 +188,15 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
         ndarray of shape (n_samples,) or (n_samples, n_targets)
             Predictions in the units of y, float64; of the shape that y had.
         """
-        check_is_fitted(self)
-        check_columns(X, self.pretrainer_.x_axis_, type(self).__name__)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        x = self._scaled_spectra(X)
-        y = forward_in_batches(self.module_.forward, x, device=self.device)
-        y = y * self.y_scale_ + self.y_mean_
+        y = self._outputs(X) * self.y_scale_ + self.y_mean_
         return y.ravel() if self._y_is_flat else y
 
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "module_")
+    def _check_y(self, y, name):
+        return check_array(y, input_name=name, **_CHECK_Y)
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.single_output = True
-        tags.target_tags.multi_output = True
-        return tags
-
-    def _check_X_y(self, X, y):
-        """Return X and a two-dimensional y; learn the targets' units from y."""
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            validate_separately=(
-                {"dtype": np.float64, "ensure_min_samples": 2},
-                _CHECK_Y,
-            ),
-        )
-        check_consistent_length(X, y)
-        flat, y = y.ndim == 1, y.reshape(len(y), -1)
+    def _learn_targets(self, y):
+        self._y_is_flat = y.ndim == 1
+        y = y.reshape(len(y), -1)
         n_known = (~np.isnan(y)).sum(axis=0)
         if n_known.min() < 2:
             raise ValueError(
@@ -333,64 +215,26 @@ class SpectralRegressor(RegressorMixin, BaseEstimator):
         constant = lowest == np.nanmax(y, axis=0)
         self.y_mean_ = np.where(constant, lowest, mean)
         self.y_scale_ = np.where(constant, 0.0, scale)
-        self._y_is_flat = flat
-        return X, y
 
-    def _check_validation(self, X_val, y_val, y):
-        if X_val is None and y_val is None:
-            return None
-        if X_val is None or y_val is None:
-            given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
-            raise ValueError(f"{given} was passed, but {missing} was not.")
-        if not self.early_stopping or self.strategy != "fine_tune":
+    def _encode(self, y):
+        y = y.reshape(len(y), -1)
+        if y.shape[1] != len(self.y_mean_):
             raise ValueError(
-                "X_val and y_val are for early stopping: pass them with "
-                "early_stopping=True and strategy='fine_tune'. Got "
-                f"early_stopping={self.early_stopping} and strategy={self.strategy!r}."
+                f"y has {len(self.y_mean_)} targets, but y_val has {y.shape[1]}."
             )
-        X_val = validate_data(self, X_val, dtype=np.float64, reset=False)
-        y_val = check_array(y_val, input_name="y_val", **_CHECK_Y)
-        check_consistent_length(X_val, y_val)
-        y_val = y_val.reshape(len(y_val), -1)
-        if np.isnan(y_val).all():
-            raise ValueError("y_val holds no reference value: all of it is NaN.")
-        if y_val.shape[1] != y.shape[1]:
-            raise ValueError(
-                f"y has {y.shape[1]} targets, but y_val has {y_val.shape[1]}."
-            )
-        return X_val, y_val
-
-    def _scaled_spectra(self, X):
-        return scale_spectra(X, self.pretrainer_.mean_, self.pretrainer_.scale_)
-
-    def _scaled_targets(self, y):
         # A constant target has no spread; its predictions are its mean exactly,
         # because they are multiplied by that spread of 0.
         spread = np.where(self.y_scale_ > 0, self.y_scale_, 1.0)
         return ((y - self.y_mean_) / spread).astype(np.float32)
 
-    def _probe(self, x, y, groups):
-        """Return the pretrained encoder with a linear map fitted to the targets."""
-        encoder = copy.deepcopy(self.pretrainer_.module_.encoder)
-        predictor = SpectralPredictor(encoder, y.shape[1], self.pooling)
-        features = forward_in_batches(predictor.features, x, device=self.device)
-        predictor.set_head(*fit_linear_probe(features, y, groups))
-        return predictor
+    def _strata(self, y):
+        return None
 
-    def _train(self, predictor, x, y, validation, seed):
-        """Fine-tune a predictor where the strategy says so, and keep it."""
-        parameters = training_parameters(self.get_params(deep=False))
-        if self.strategy == "probe":
-            parameters["max_epochs"] = 0
-        result = train(
-            lambda: PredictionObjective(predictor, self.augmentation),
-            x,
-            y,
-            validation=validation,
-            seed=seed,
-            **parameters,
-        )
-        self.module_ = result.module.predictor
-        self.loss_curve_ = result.loss_curve
-        self.validation_scores_ = [-loss for loss in result.validation_curve]
-        self.n_iter_ = len(result.loss_curve)
+    def _probe(self, features, y, groups):
+        return fit_linear_probe(features, y, groups)
+
+    def _optimise(self, predictor, *arrays, **parameters):
+        def build():
+            return PredictionObjective(predictor, self.augmentation, "mse")
+
+        return train(build, *arrays, **parameters)

@@ -1,17 +1,201 @@
-"""What supervised estimators share: the pretrainer rule, inner split and probe."""
+"""What supervised estimators share: parameters, pretrainer rule, inner split, fit."""
 
 import copy
 import warnings
+from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import GroupKFold, GroupShuffleSplit, ShuffleSplit
-from sklearn.utils.validation import check_is_fitted
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from skspectra._inference import forward_in_batches
 from skspectra._pretrainer import MaskedSpectralPretrainer
+from skspectra._scaling import scale_spectra
+from skspectra._training import training_parameters
+from skspectra._validation import Interval, StrOptions, check_columns, generator
+from skspectra.nn import SpectralPredictor
+
+
+class SupervisedModel(BaseEstimator):
+    """An encoder and a linear map from its tokens to targets.
+
+    What y means is the subclass's business. It defines `_check_y`, which reads it;
+    `_learn_targets`, which learns its units or classes; `_encode`, which makes it a
+    float32 table with a column for each output of the network, NaN where unknown;
+    `_strata`, what an inner split spreads evenly; `_probe`, which fits the linear map;
+    and `_optimise`, which calls `train` with the loss.
+    """
+
+    # Rows without a reference value may be passed to `fit`; evaluation asks.
+    _uses_unlabelled_rows = True
+
+    _parameter_constraints: dict = {
+        "pretrainer": [MaskedSpectralPretrainer, FrozenEstimator, None],
+        "strategy": [StrOptions({"fine_tune", "probe"})],
+        "pooling": [StrOptions({"concatenate", "mean"})],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "warmup": [Interval(Real, 0, 1, closed="both")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "augmentation": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "callbacks": [list, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        pretrainer=None,
+        *,
+        strategy="fine_tune",
+        pooling="concatenate",
+        lr=3e-4,
+        weight_decay=0.05,
+        warmup=0.1,
+        max_epochs=100,
+        batch_size=32,
+        augmentation=0.0,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        device="auto",
+        precision="auto",
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.pretrainer = pretrainer
+        self.strategy = strategy
+        self.pooling = pooling
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.warmup = warmup
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.augmentation = augmentation
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.device = device
+        self.precision = precision
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _fit(self, X, y, groups, X_val, y_val):
+        self._validate_params()
+        # From here on a failure leaves an unfitted estimator, never a mixture.
+        vars(self).pop("module_", None)
+        table, (X, y) = X, self._check_X_y(X, y)
+        self._learn_targets(y)
+        y = self._encode(y)
+        validation = self._check_validation(X_val, y_val)
+        if groups is not None:
+            groups = column_or_1d(groups)
+            check_consistent_length(X, groups)
+        rng = generator(self.random_state)
+        pretrainer, origin = fit_pretrainer(self.pretrainer, X, rng)
+        check_columns(table, pretrainer.x_axis_, type(self).__name__)
+        check_columns(X_val, pretrainer.x_axis_, type(self).__name__)
+        self.pretrainer_, self.encoder_origin_ = pretrainer, origin
+        labelled = ~np.isnan(y).all(axis=1)
+        x, y = self._scaled_spectra(X[labelled]), y[labelled]
+        groups = None if groups is None else groups[labelled]
+        if validation is not None:
+            validation = self._scaled_spectra(validation[0]), validation[1]
+        elif self.early_stopping and self.strategy == "fine_tune":
+            fraction, strata = self.validation_fraction, self._strata(y)
+            aside = validation_rows(len(x), groups, fraction, rng, strata)
+            validation = x[aside], y[aside]
+            x, y = x[~aside], y[~aside]
+            groups = None if groups is None else groups[~aside]
+        predictor = self._with_probe(x, y, groups)
+        self._train(predictor, x, y, validation, rng.randint(2**31 - 1))
+        return self
+
+    def _outputs(self, X):
+        """Return the outputs of the fitted network, (n_samples, n_outputs) float64."""
+        check_is_fitted(self)
+        check_columns(X, self.pretrainer_.x_axis_, type(self).__name__)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        x = self._scaled_spectra(X)
+        return forward_in_batches(self.module_.forward, x, device=self.device)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "module_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.single_output = True
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _check_X_y(self, X, y):
+        # None is refused in scikit-learn's words; all else about y is `_check_y`'s.
+        X = validate_data(
+            self,
+            X,
+            y if y is None else "no_validation",
+            dtype=np.float64,
+            ensure_min_samples=2,
+        )
+        y = self._check_y(y, "y")
+        check_consistent_length(X, y)
+        return X, y
+
+    def _check_validation(self, X_val, y_val):
+        if X_val is None and y_val is None:
+            return None
+        if X_val is None or y_val is None:
+            given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
+            raise ValueError(f"{given} was passed, but {missing} was not.")
+        if not self.early_stopping or self.strategy != "fine_tune":
+            raise ValueError(
+                "X_val and y_val are for early stopping: pass them with "
+                "early_stopping=True and strategy='fine_tune'. Got "
+                f"early_stopping={self.early_stopping} and strategy={self.strategy!r}."
+            )
+        X_val = validate_data(self, X_val, dtype=np.float64, reset=False)
+        y_val = self._check_y(y_val, "y_val")
+        check_consistent_length(X_val, y_val)
+        y_val = self._encode(y_val)
+        if np.isnan(y_val).all():
+            raise ValueError("y_val holds no reference value: all of it is NaN.")
+        return X_val, y_val
+
+    def _scaled_spectra(self, X):
+        return scale_spectra(X, self.pretrainer_.mean_, self.pretrainer_.scale_)
+
+    def _with_probe(self, x, y, groups):
+        """Return the pretrained encoder with a linear map fitted to the targets."""
+        encoder = copy.deepcopy(self.pretrainer_.module_.encoder)
+        predictor = SpectralPredictor(encoder, y.shape[1], self.pooling)
+        features = forward_in_batches(predictor.features, x, device=self.device)
+        predictor.set_head(*self._probe(features, y, groups))
+        return predictor
+
+    def _train(self, predictor, x, y, validation, seed):
+        """Fine-tune a predictor where the strategy says so, and keep it."""
+        parameters = training_parameters(self.get_params(deep=False))
+        if self.strategy == "probe":
+            parameters["max_epochs"] = 0
+        result = self._optimise(
+            predictor, x, y, validation=validation, seed=seed, **parameters
+        )
+        self.module_ = result.module.predictor
+        self.loss_curve_ = result.loss_curve
+        self.validation_scores_ = [-loss for loss in result.validation_curve]
+        self.n_iter_ = len(result.loss_curve)
 
 
 def fit_pretrainer(pretrainer, X, random_state):
@@ -44,7 +228,7 @@ def fit_pretrainer(pretrainer, X, random_state):
             "nested estimator it is cloned and fitted again. To keep its weights, "
             "pass FrozenEstimator(pretrainer) from sklearn.frozen.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     own = MaskedSpectralPretrainer() if pretrainer is None else clone(pretrainer)
     if own.random_state is None:
@@ -73,7 +257,7 @@ def _check_frozen(frozen, n_channels):
         )
 
 
-def validation_rows(n_rows, groups, fraction, random_state):
+def validation_rows(n_rows, groups, fraction, random_state, strata=None):
     """Choose the rows that early stopping watches.
 
     Parameters
@@ -86,6 +270,9 @@ def validation_rows(n_rows, groups, fraction, random_state):
         Part of the rows, or of the groups, to set aside.
     random_state : RandomState
         Shuffles.
+    strata : ndarray of shape (n_rows,), default=None
+        What is to be as frequent among the rows set aside as among all, as far as
+        groups allow; a group counts by its first row.
 
     Returns
     -------
@@ -100,57 +287,29 @@ def validation_rows(n_rows, groups, fraction, random_state):
     splitter = ShuffleSplit if groups is None else GroupShuffleSplit
     n_units = n_rows if groups is None else len(np.unique(groups))
     fewest = 2 if groups is None else 1
-    if n_units - np.ceil(fraction * n_units) < fewest:
+    n_aside = int(np.ceil(fraction * n_units))
+    if n_units - n_aside < fewest:
         raise ValueError(
             f"early_stopping=True with validation_fraction={fraction} leaves too "
             f"little to train on: there are {n_units} labelled "
             f"{'rows' if groups is None else 'groups'}. Lower validation_fraction, "
             "pass X_val and y_val, or set early_stopping=False."
         )
+    if strata is not None:
+        return _evenly(n_rows, groups, strata, n_aside, random_state)
     split = splitter(n_splits=1, test_size=fraction, random_state=random_state)
     _, set_aside = next(split.split(np.zeros(n_rows), groups=groups))
     return np.isin(np.arange(n_rows), set_aside)
 
 
-def fit_linear_probe(features, y, groups):
-    """Fit a ridge regression on an encoder's output, its penalty cross-validated.
+def _evenly(n_rows, groups, strata, n_aside, random_state):
+    """Take every so-manieth row, or group, of a list that is sorted by stratum.
 
-    Parameters
-    ----------
-    features : ndarray of shape (n_samples, n_features)
-        From a frozen encoder.
-    y : ndarray of shape (n_samples, n_targets)
-        Standardised targets, NaN where unknown.
-    groups : ndarray of shape (n_samples,) or None
-        Kept together in up to five folds; without them each row is left out
-        once, in closed form.
-
-    Returns
-    -------
-    coef : ndarray of shape (n_targets, n_features)
-        Weights.
-    intercept : ndarray of shape (n_targets,)
-        What is added.
+    scikit-learn's stratified splits refuse classes of one row.
     """
-    coef, intercept = [], []
-    for target in y.T:
-        known = ~np.isnan(target)
-        if known.sum() < 2:  # the rest went to early stopping: start from the mean
-            coef.append(np.zeros(features.shape[1]))
-            intercept.append(0.0)
-            continue
-        # Spectra become points at distance 1 from their centre, on average, so that
-        # one list of penalties serves encoders of any width.
-        centred = features[known] - features[known].mean(axis=0)
-        scale = np.sqrt((centred**2).sum(axis=1).mean()) or 1.0
-        cv = None
-        if groups is not None and len(np.unique(groups[known])) > 1:
-            n_splits = min(5, len(np.unique(groups[known])))
-            cv = list(GroupKFold(n_splits).split(target[known], groups=groups[known]))
-        # Squared error, as in the closed form: R² needs two rows in a fold.
-        scoring = "neg_mean_squared_error"
-        ridge = RidgeCV(alphas=np.logspace(-8, 2, 21), scoring=scoring, cv=cv)
-        ridge.fit(centred / scale, target[known])
-        coef.append(ridge.coef_ / scale)
-        intercept.append(target[known].mean() - features[known].mean(axis=0) @ coef[-1])
-    return np.array(coef), np.array(intercept)
+    units = np.arange(n_rows) if groups is None else groups
+    _, first, unit = np.unique(units, return_index=True, return_inverse=True)
+    order = random_state.permutation(len(first))
+    order = order[np.argsort(strata[first][order], kind="stable")]
+    steps = (np.arange(n_aside) + random_state.uniform()) / n_aside
+    return np.isin(unit, order[(steps * len(order)).astype(int)])

@@ -16,7 +16,11 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from skspectra import MaskedSpectralPretrainer, SpectralRegressor
+from skspectra import (
+    MaskedSpectralPretrainer,
+    SpectralClassifier,
+    SpectralRegressor,
+)
 
 
 def tiny_pretrainer(**parameters):
@@ -39,20 +43,27 @@ def tiny_regressor(hidden_tokens="drop", **parameters):
     return SpectralRegressor(**{**defaults, **parameters})
 
 
+def tiny_classifier(**parameters):
+    return SpectralClassifier(**tiny_regressor(**parameters).get_params(deep=False))
+
+
 PRETRAINERS = [tiny_pretrainer(hidden_tokens=how) for how in ("drop", "replace")]
 REGRESSORS = [
     tiny_regressor(hidden_tokens=how, strategy=strategy)
     for how in ("drop", "replace")
     for strategy in ("fine_tune", "probe")
 ]
+CLASSIFIERS = [tiny_classifier(strategy=how) for how in ("fine_tune", "probe")]
 
 
-@parametrize_with_checks([*PRETRAINERS, *REGRESSORS])
+@parametrize_with_checks([*PRETRAINERS, *REGRESSORS, *CLASSIFIERS])
 def test_estimators_keep_the_contract(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("estimator", [*PRETRAINERS, *REGRESSORS], ids=repr)
+@pytest.mark.parametrize(
+    "estimator", [*PRETRAINERS, *REGRESSORS, *CLASSIFIERS], ids=repr
+)
 @pytest.mark.parametrize(
     "check",
     [

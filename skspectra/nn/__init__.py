@@ -6,7 +6,11 @@ from skspectra.nn._autoencoder import (
 )
 from skspectra.nn._encoder import SpectralEncoder
 from skspectra.nn._heads import PredictionObjective, SpectralPredictor, augment
-from skspectra.nn._losses import masked_mse
+from skspectra.nn._losses import (
+    masked_binary_cross_entropy,
+    masked_cross_entropy,
+    masked_mse,
+)
 from skspectra.nn._masking import (
     block_mask,
     count_hidden,
@@ -48,6 +52,8 @@ __all__ = [
     "count_hidden",
     "count_tokens",
     "hidden_channels",
+    "masked_binary_cross_entropy",
+    "masked_cross_entropy",
     "masked_mse",
     "matched_spans",
     "patchify",

@@ -4,7 +4,17 @@ import torch
 from torch import Tensor, nn
 
 from skspectra.nn._encoder import SpectralEncoder
-from skspectra.nn._losses import masked_mse
+from skspectra.nn._losses import (
+    masked_binary_cross_entropy,
+    masked_cross_entropy,
+    masked_mse,
+)
+
+_LOSSES = {
+    "mse": masked_mse,
+    "cross_entropy": masked_cross_entropy,
+    "binary_cross_entropy": masked_binary_cross_entropy,
+}
 
 
 class SpectralPredictor(nn.Module):
@@ -79,7 +89,7 @@ class SpectralPredictor(nn.Module):
 
 
 class PredictionObjective(nn.Module):
-    """The loss of fine-tuning: the squared error of the targets that are known.
+    """The loss of fine-tuning, over the targets that are known.
 
     Parameters
     ----------
@@ -87,22 +97,29 @@ class PredictionObjective(nn.Module):
         What is trained.
     augmentation : float
         Strength of the disturbance of the spectra while training, see `augment`.
+    loss : {"mse", "cross_entropy", "binary_cross_entropy"}, default="mse"
+        Squared error of values, `masked_mse`; or the predictor's outputs are
+        logarithms of odds: of one class a spectrum, `masked_cross_entropy`, or of
+        labels that are each there or not, `masked_binary_cross_entropy`.
     """
 
-    def __init__(self, predictor: SpectralPredictor, augmentation: float) -> None:
+    def __init__(
+        self, predictor: SpectralPredictor, augmentation: float, loss: str = "mse"
+    ) -> None:
         super().__init__()
         self.predictor = predictor
         self.augmentation = augmentation
+        self.loss = loss
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the mean squared error of the known targets.
+        """Return the mean loss of the known targets.
 
         Parameters
         ----------
         x : Tensor of shape (batch, n_channels)
             Spectra; disturbed in training mode only.
         y : Tensor of shape (batch, n_targets)
-            Reference values, NaN where there is none.
+            What the loss takes as targets, NaN where unknown.
 
         Returns
         -------
@@ -111,7 +128,7 @@ class PredictionObjective(nn.Module):
         """
         if self.training and self.augmentation:
             x = augment(x, self.augmentation)
-        return masked_mse(self.predictor(x), y, ~y.isnan())
+        return _LOSSES[self.loss](self.predictor(x), y, ~y.isnan())
 
 
 def augment(x: Tensor, strength: float) -> Tensor:
