@@ -154,10 +154,9 @@ def folds_of(labels, n_folds=5):
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_the_probe_is_a_logistic_regression_on_ridge_scores(data, frozen, n_classes):
     names = np.unique(data.classes)[:n_classes]
-    rows = np.isin(data.classes, names)
-    rows &= np.cumsum(rows) <= 100 // 5 * 5  # folds of one size: equal weights
+    rows = np.flatnonzero(np.isin(data.classes, names))
+    rows = rows[: len(rows) // 5 * 5]  # folds of one size weigh the same in a grid
     X, y = data.data[rows], data.classes[rows]
-    X, y = X[: len(X) // 5 * 5], y[: len(y) // 5 * 5]
     model = small(frozen, strategy="probe", pooling="mean").fit(X, y)
     assert (weights(model.module_.encoder) == weights(frozen.module_.encoder)).all()
     features, folds = frozen.transform(X).astype(float), folds_of(y)
@@ -245,11 +244,9 @@ def test_what_is_unknown_sends_no_gradient(loss):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize(
-    "names", [["b", "a", "c"], [-1, 1, 7], [0.5, 2.0, 3.0], [True, False, True]]
+    "names", [["b", "a", "c"], [-1, 1, 7], [1.0, 2.0, 3.0], [True, False, True]]
 )
 def test_classes_of_any_type_come_back_as_they_were(data, frozen, strategy, names):
-    if 0.5 in names:
-        names = [1.0, 2.0, 3.0]  # whole numbers, else they are values and no classes
     y = np.array(names)[np.unique(data.classes, return_inverse=True)[1]]
     model = small(frozen, strategy=strategy).fit(data.data, y)
     assert (model.classes_ == np.unique(y)).all()
