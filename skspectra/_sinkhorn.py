@@ -55,7 +55,7 @@ class SinkhornTransport(nn.Module):
 
     Notes
     -----
-    A batch of 64 takes the solver 192 problems of `n_bins` by `n_bins`: 0.1 s on one
+    A batch of 64 takes the solver 192 problems of `n_bins` by `n_bins`: 0.2 s on one
     CPU core, whatever the number of channels. The closed form
     (:func:`skspectra.nn.windowed_wasserstein`) takes a hundredth of that, resolves
     single channels and takes signed spectra. With four times the bins it would be
@@ -189,7 +189,7 @@ def check_non_negative(X: np.ndarray) -> None:
     if X.min() < 0:
         row, channel = np.unravel_index(X.argmin(), X.shape)
         raise ValueError(
-            "loss='mse+sinkhorn' of MaskedSpectralPretrainer needs spectra without "
-            f"negative values. Got {X[row, channel]:.3g} in row {row}, channel "
-            f"{channel}. Use loss='mse+wasserstein', which takes signed ones."
+            "Negative values in data passed to MaskedSpectralPretrainer: its "
+            f"loss='mse+sinkhorn' needs none. Got {X[row, channel]:.3g} in row {row}, "
+            f"channel {channel}. Use loss='mse+wasserstein', which takes signed ones."
         )
