@@ -11,7 +11,7 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.metrics import r2_score
 from sklearn.model_selection import (
     GridSearchCV,
@@ -191,6 +191,24 @@ def test_the_probe_is_a_ridge_regression_on_the_embedding(data, frozen):
         for alpha in np.logspace(-8, 2, 21) * (embedding**2).sum(axis=1).mean()
     ]
     assert min(errors) < 1e-4 * data.target.std()
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1, 10.0])
+def test_with_groups_the_probe_has_the_penalty_of_whole_groups(data, frozen, noise):
+    y = data.target + noise * np.random.default_rng(0).normal(size=120)
+    groups = np.arange(120) // 17
+    model = small(frozen, strategy="probe", pooling="mean")
+    model.fit(data.data, y, groups=groups)
+    embedding = frozen.transform(data.data).astype(float)
+    embedding -= embedding.mean(axis=0)
+    embedding /= np.sqrt((embedding**2).sum(axis=1).mean())
+    folds = list(GroupKFold(5).split(embedding, groups=groups))
+    ridge = RidgeCV(np.logspace(-8, 2, 21), scoring="neg_mean_squared_error", cv=folds)
+    ridge.fit(embedding, y)
+    # `transform` gives float32: an error of 1e-7, amplified by a small penalty.
+    np.testing.assert_allclose(
+        model.predict(data.data), ridge.predict(embedding), atol=1e-3 * y.std()
+    )
 
 
 def test_the_probe_learns_from_groups_of_one_row(data, frozen):
