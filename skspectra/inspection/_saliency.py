@@ -150,6 +150,10 @@ def saliency_map(
     `f((X - mean_) / scale_) * y_scale_ + y_mean_`, so the gradient of f is
     multiplied by `y_scale_ / scale_`.
 
+    Integrated gradients are large where spectra differ from the baseline. With
+    random weights too they are brightest at the strongest lines, so compare maps
+    rather than read one.
+
     Neighbouring channels of real spectra rise and fall together. How a network
     divides the weight among them is open, as it is for any regression, so expect
     two trainings to agree on bands rather than on channels.

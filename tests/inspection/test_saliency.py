@@ -8,10 +8,12 @@ import pytest
 import torch
 from scipy.special import logit
 from scipy.stats import spearmanr
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skspectra import (
     InstanceNormalizer,
@@ -19,7 +21,7 @@ from skspectra import (
     SpectralClassifier,
     SpectralRegressor,
 )
-from skspectra.datasets import make_nir_mixtures
+from skspectra.datasets import make_nir_mixtures, make_xrf_cores
 from skspectra.inspection import saliency_map
 
 METHODS = ["gradient", "loss_gradient", "integrated_gradients", "smooth_gradient"]
@@ -326,3 +328,41 @@ def test_random_weights_destroy_the_map_and_another_seed_does_not():
     # 50 channels: chance correlations have a standard deviation of 0.14.
     assert np.abs(random).max() < 0.45
     assert spearmanr(first, second).statistic > 0.7
+
+
+def brightness(model, spectra, cores):
+    """Return the mean gradient at each element's line against that beside all lines."""
+    found = saliency_map(model, spectra).mean_absolute
+    near = {
+        element: np.abs(cores.x_axis - line) < 0.1
+        for element, line in cores.lines.items()
+    }
+    rest = found[~np.any(list(near.values()), axis=0)].mean()
+    return {
+        element: found[channels].mean() / rest for element, channels in near.items()
+    }
+
+
+def test_carbonate_lights_up_at_the_lines_of_calcium_and_strontium():
+    cores = make_xrf_cores(
+        n_cores=20, n_samples_per_core=25, n_shifted_cores=0, random_state=1
+    )
+    carbonate, train = cores.target[:, 0], cores.groups < 15
+    # Each channel by its own spread: a count more means much at a weak line and
+    # nothing at a strong one.
+    counts = make_pipeline(FunctionTransformer(np.log1p), StandardScaler())
+    spectra = counts.fit(cores.data[train]).transform(cores.data)
+    model = regressor(pretraining=0, strategy="probe")
+    model.set_params(pretrainer__patch_size=16, pretrainer__embed_dim=32)
+    model.fit(spectra[train], carbonate[train])
+    assert model.score(spectra[~train], carbonate[~train]) > 0.8
+    found = brightness(model, spectra[~train], cores)
+    # The controls: random weights, and values that belong to other spectra. On seeds
+    # 0 to 3 calcium had 1.9 to 3.2 and strontium 1.6 to 1.8 times the rest; the
+    # brightest control of each seed stayed 0.3 to 1.6 below.
+    controls = [shuffled(model, seed) for seed in range(3)]
+    other = np.random.default_rng(0).permutation(carbonate[train])
+    controls.append(clone(model).fit(spectra[train], other))
+    for element in ("Ca", "Sr"):
+        dark = [brightness(each, spectra[~train], cores)[element] for each in controls]
+        assert found[element] > max(1.4, *dark)
