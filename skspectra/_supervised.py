@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
-from sklearn.utils import check_consistent_length
+from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from skspectra._inference import forward_in_batches
@@ -138,6 +138,8 @@ class SupervisedModel(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.single_output = True
         tags.target_tags.multi_output = True
+        if isinstance(self.pretrainer, BaseEstimator):
+            tags.input_tags = get_tags(self.pretrainer).input_tags
         return tags
 
     def _check_X_y(self, X, y):

@@ -295,8 +295,8 @@ def _refuse_early_stopping(callbacks):
     if any(isinstance(callback, EarlyStopping) for callback in callbacks):
         raise ValueError(
             "callbacks must not hold skorch's EarlyStopping: it stops by the signal of "
-            "Ctrl-C, which would reach the caller. Use early_stopping=True of "
-            "SpectralRegressor, or fewer epochs."
+            "Ctrl-C, which would reach the caller. Use early_stopping=True where the "
+            "estimator has it, or fewer epochs."
         )
 
 

@@ -37,8 +37,8 @@ def tiny_pretrainer(**parameters):
     return MaskedSpectralPretrainer(**{**defaults, **parameters})
 
 
-def tiny_regressor(hidden_tokens="drop", **parameters):
-    pretrainer = tiny_pretrainer(hidden_tokens=hidden_tokens, random_state=None)
+def tiny_regressor(options=None, **parameters):
+    pretrainer = tiny_pretrainer(random_state=None, **(options or {}))
     defaults = dict(pretrainer=pretrainer, lr=1e-2, max_epochs=40, random_state=0)
     return SpectralRegressor(**{**defaults, **parameters})
 
@@ -47,13 +47,36 @@ def tiny_classifier(**parameters):
     return SpectralClassifier(**tiny_regressor(**parameters).get_params(deep=False))
 
 
-PRETRAINERS = [tiny_pretrainer(hidden_tokens=how) for how in ("drop", "replace")]
-REGRESSORS = [
-    tiny_regressor(hidden_tokens=how, strategy=strategy)
-    for how in ("drop", "replace")
-    for strategy in ("fine_tune", "probe")
+STRATEGIES = ["fine_tune", "probe"]
+PRETRAINERS = [
+    tiny_pretrainer(**options)
+    for options in (
+        dict(hidden_tokens="drop"),
+        dict(hidden_tokens="replace", mask_token_lr_scale=10.0),
+        dict(encoder="state_space", hidden_tokens="drop"),
+        dict(encoder="state_space", hidden_tokens="replace"),
+        dict(masking="block", mask_ratio=(0.3, 0.6)),
+        dict(masking="self_guided"),
+        dict(masking="matched_spans"),
+        dict(loss="mse+wasserstein"),
+        dict(loss="mse+sinkhorn"),
+    )
 ]
-CLASSIFIERS = [tiny_classifier(strategy=how) for how in ("fine_tune", "probe")]
+REGRESSORS = [
+    tiny_regressor(options, strategy=strategy)
+    for options in (
+        dict(hidden_tokens="drop"),
+        dict(hidden_tokens="replace"),
+        dict(encoder="state_space", hidden_tokens="replace"),
+        dict(loss="mse+sinkhorn"),
+    )
+    for strategy in STRATEGIES
+]
+CLASSIFIERS = [
+    tiny_classifier(options=options, strategy=strategy)
+    for options in (dict(), dict(encoder="state_space"))
+    for strategy in STRATEGIES
+]
 
 
 @parametrize_with_checks([*PRETRAINERS, *REGRESSORS, *CLASSIFIERS])
