@@ -68,10 +68,10 @@ REGRESSORS = [
         dict(hidden_tokens="drop"),
         dict(hidden_tokens="replace"),
         dict(encoder="state_space", hidden_tokens="replace"),
-        dict(loss="mse+sinkhorn"),
     )
     for strategy in STRATEGIES
 ]
+REGRESSORS.append(tiny_regressor(dict(loss="mse+sinkhorn"), strategy="probe"))
 CLASSIFIERS = [
     tiny_classifier(options=options, strategy=strategy)
     for options in (dict(), dict(encoder="state_space"))

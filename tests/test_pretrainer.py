@@ -458,7 +458,7 @@ def test_tokens_need_be_no_spectrum():
 
 def test_entropic_transport_refuses_signed_spectra(X):
     signed = X - X.mean()
-    with pytest.raises(ValueError, match="loss='mse.wasserstein', which"):
+    with pytest.raises(ValueError, match=r"loss='mse\+wasserstein', which"):
         small(loss="mse+sinkhorn").fit(signed)
 
 
