@@ -120,6 +120,10 @@ class SaliencyDisplay:
     ):
         """Compute the mean saliency over spectra and draw it.
 
+        Behind it lies the mean of X as given, which is easier to recognise than what
+        the steps of a pipeline make of it; the latter where they change the number of
+        channels.
+
         Parameters
         ----------
         estimator : SpectralRegressor, SpectralClassifier or Pipeline
@@ -172,10 +176,11 @@ class SaliencyDisplay:
             normalize=normalize,
             random_state=random_state,
         )
+        given = np.asarray(X, dtype=np.float64).mean(axis=0)
         signed = average == "signed"
         display = cls(
             found.mean if signed else found.mean_absolute,
-            spectrum=found.spectrum,
+            spectrum=given if given.shape == found.mean.shape else found.spectrum,
             x_axis=found.x_axis if x_axis is None else x_axis,
             x_unit=x_unit,
             labels=labels,
@@ -212,7 +217,10 @@ class SaliencyDisplay:
                 f"{saliency.shape}. Got shape {np.shape(self.spectrum)} instead."
             )
         ax = _new_axes() if ax is None else ax
-        ax.plot(positions, saliency, color=_BLUE, lw=1.5)
+        # Thousands of channels would run together under a broad line.
+        ax.plot(
+            positions, saliency, color=_BLUE, lw=1.5 if len(saliency) < 500 else 0.7
+        )
         if saliency.min() < 0:
             ax.axhline(0, color="black", lw=0.8)
         else:
