@@ -151,6 +151,28 @@ def test_pretrained_and_scratch_are_one_grid_axis(data, frozen):
     assert len(set(grid.cv_results_["mean_test_score"])) == 3
 
 
+def test_masks_encoders_and_losses_are_grid_axes(data):
+    losses = ["mse", "mse+wasserstein", "mse+sinkhorn"]
+    grid = GridSearchCV(
+        small(strategy="probe"),
+        [
+            {
+                "pretrainer__masking": ["random", "block", "self_guided"],
+                "pretrainer__encoder": ["transformer"],
+                "pretrainer__loss": losses,
+            },
+            {
+                "pretrainer__masking": ["random", "block"],
+                "pretrainer__encoder": ["state_space"],
+                "pretrainer__loss": losses,
+            },
+        ],
+        cv=2,
+        error_score="raise",
+    ).fit(data.data - data.data.min(), data.target)
+    assert len(set(grid.cv_results_["mean_test_score"])) == 15
+
+
 # --- learning ------------------------------------------------------------------
 
 
