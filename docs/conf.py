@@ -19,7 +19,7 @@ extensions = [
     "numpydoc",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "reproductions/*_claims.rst"]
 templates_path = ["_templates"]
 extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
 
