@@ -478,7 +478,7 @@ CLAIMS = {
 
 
 def compare_arms(runs, comparison, labels):
-    """Return 1 (holds), 0 or -1 (contradicted), and the difference in words."""
+    """Return 1 (holds), 0, -1 (contradicted) or None, and the difference in words."""
     values = []
     for arm in (comparison.better, comparison.worse):
         is_linear = arm == "spectra" and comparison.head != "identification"
@@ -490,7 +490,7 @@ def compare_arms(runs, comparison, labels):
     difference = (values[0] - values[1]).dropna()
     words = f"{comparison.better} over {comparison.worse}"
     if len(difference) == 0:
-        return 0, f"{words}, not run"
+        return None, f"{words}, not run"
     words += f" {difference.mean():+.3f} ± {difference.sem():.3f}"
     if len(difference) < 3:
         return 0, words
@@ -502,6 +502,7 @@ def compare_arms(runs, comparison, labels):
 
 def judge(verdicts):
     """Return the word for a claim whose comparisons came out so."""
+    verdicts = [verdict or 0 for verdict in verdicts]  # what was not run shows nothing
     if min(verdicts) > 0:
         return "held"
     if max(verdicts) > 0:
@@ -510,7 +511,7 @@ def judge(verdicts):
 
 
 def judge_claims(runs, labels):
-    """Return one sentence for each claim, computed from the runs."""
+    """Return one sentence for each claim that was put to the test."""
     runs = runs.assign(log10_loss=np.log10(runs["training_loss"]))
     sentences = []
     for claim, comparisons in CLAIMS.items():
@@ -523,7 +524,8 @@ def judge_claims(runs, labels):
                 what += f", {labels[comparison.share]} labels"
             found.setdefault(what, []).append(words)
         evidence = "; ".join(f"{what}: {', '.join(w)}" for what, w in found.items())
-        sentences.append(f"**{claim}**: {judge(verdicts)}. {evidence}.")
+        if any(verdict is not None for verdict in verdicts):
+            sentences.append(f"**{claim}**: {judge(verdicts)}. {evidence}.")
     return sentences
 
 
@@ -589,6 +591,7 @@ def report(runs, setting, parts, folder):
     print("\n" + "\n".join(sentences))
     if folder:
         text = "".join(f"- {sentence}\n" for sentence in sentences)
+        text += f"\nOf {runs['seed'].nunique()} seeds.\n"
         (folder / "spektron_claims.rst").write_text(text, encoding="utf-8")
 
 
@@ -604,10 +607,16 @@ class Runs:
         self.path = path
         self.rows = pd.read_csv(path).to_dict("records") if keep else []
 
+    def hold(self, arm, seed, fine_tuned):
+        """Say whether a run was done before, with fine-tuning if that is wanted."""
+        rows = [row for row in self.rows if (row["arm"], row["seed"]) == (arm, seed)]
+        tuned = any(row["head"] == "fine-tuned" for row in rows)
+        return bool(rows) and (tuned or not fine_tuned)
+
     def add(self, rows):
-        """Take the rows of one run, in place of those of the same arm and seed."""
-        done = (rows[0]["arm"], rows[0]["seed"])
-        others = [row for row in self.rows if (row["arm"], row["seed"]) != done]
+        """Take the rows of a run, in place of those of the same arms and seeds."""
+        new = {(row["arm"], row["seed"]) for row in rows}
+        others = [row for row in self.rows if (row["arm"], row["seed"]) not in new]
         self.rows = others + rows
         if self.path:
             pd.DataFrame(self.rows).round(5).to_csv(self.path, index=False)
@@ -625,12 +634,18 @@ def run_all(setting, parts, runs, *, jobs, device="auto"):
         delayed(run_arm)(arm, k, setting, drawn[k], device, arm in tuned)
         for arm in arms
         for k in seeds
+        if not runs.hold(arm, k, arm in tuned)
     ]
-    tasks += [delayed(classify_spectra)(k, setting, drawn[k]) for k in seeds]
+    tasks += [
+        delayed(classify_spectra)(k, setting, drawn[k])
+        for k in seeds
+        if not runs.hold("spectra", k, fine_tuned=False)
+    ]
     done = Parallel(jobs, return_as="generator_unordered")(tasks)
     for number, rows in enumerate(done, start=1):
         runs.add(rows)
-        print(f"{number}/{len(tasks)} {rows[0]['arm']}, seed {rows[0]['seed']}")
+        run = f"{rows[0]['arm']}, seed {rows[0]['seed']}"
+        print(f"{number}/{len(tasks)} {run}", flush=True)
 
 
 def main(arguments=None):
@@ -644,10 +659,10 @@ def main(arguments=None):
     parser.add_argument("--device", default="auto")
     parser.add_argument("--output", type=Path, help="folder (quick: none)")
     parser.add_argument(
-        "--append", action="store_true", help="keep rows of earlier runs"
+        "--resume", action="store_true", help="keep what was run, and do the rest"
     )
     parser.add_argument(
-        "--report", action="store_true", help="of earlier runs, run nothing"
+        "--report", action="store_true", help="run nothing, report what was run"
     )
     given = parser.parse_args(arguments)
     name = "quick" if given.quick else given.setting
@@ -661,11 +676,10 @@ def main(arguments=None):
         folder.mkdir(parents=True, exist_ok=True)
     path = folder / "spektron_runs.csv" if folder else None
     start = time.perf_counter()
-    runs = Runs(path, keep=given.append or given.report)
+    runs = Runs(path, keep=given.resume or given.report)
     if not given.report:
         run_all(setting, given.only, runs, jobs=given.jobs, device=given.device)
-    parts = list(PARTS) if given.append else given.only
-    report(pd.DataFrame(runs.rows), setting, parts, folder)
+    report(pd.DataFrame(runs.rows), setting, given.only, folder)
     print(f"\n{time.perf_counter() - start:.0f} s")
 
 
