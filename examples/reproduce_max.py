@@ -99,8 +99,8 @@ SETTINGS = {
         network=dict(embed_dim=32, depth=2, decoder_dim=32),
         pretraining=dict(batch_size=64),
         fine_tuning_batch=32,
-        steps=(120, 40),
-        grid_steps=(40, 20),
+        steps=(80, 30),
+        grid_steps=(25, 12),
         ratios=(0.1, 0.5, 0.9),
         sizes=("10", "40", ALL),
         seeds=2,
@@ -165,7 +165,10 @@ def normaliser(name, spectra):
 def nmf_svr(X, y, groups):
     """Fit the authors' baseline: NMF of spectra of sum 1, then an RBF-SVR of ln y."""
     folds = GroupKFold(min(5, len(np.unique(groups))))
-    grid = {"regressor__C": [1, 10, 100], "regressor__gamma": [0.01, 0.1]}
+    grid = {
+        "regressor__C": np.logspace(0, 3, 4),
+        "regressor__gamma": np.logspace(-3, -1, 3),
+    }
     svr = TransformedTargetRegressor(
         SVR(epsilon=0.1),
         func=lambda y: np.log(np.maximum(y, 0.01)),
@@ -437,13 +440,17 @@ def worth_running(arm, size):
 
 
 def one_run(study, part, run):
-    start = time.perf_counter()
     name = "-".join(map(str, ("run", part, *run)))
+    return part, study.remember(name, timed_run, study, part, run)
+
+
+def timed_run(study, part, run):
+    start = time.perf_counter()
     with warnings.catch_warnings():  # some of NMF's parts need not be that exact
         warnings.simplefilter("ignore", ConvergenceWarning)
-        rows = study.remember(name, RUNS[part], study, *run)
+        rows = RUNS[part](study, *run)
     seconds = round(time.perf_counter() - start, 2)
-    return part, [{"seed": run[0], **row, "seconds": seconds} for row in rows]
+    return [{"seed": run[0], **row, "seconds": seconds} for row in rows]
 
 
 def run_all(study, parts, jobs, output):
