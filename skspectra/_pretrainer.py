@@ -18,7 +18,6 @@ from skspectra._validation import (
     Interval,
     StrOptions,
     check_columns,
-    check_mask_ratio,
     check_x_axis,
     generator,
 )
@@ -107,8 +106,7 @@ class MaskedSpectralPretrainer(
     transport_weight : float, default=0.3
         What the transport cost is multiplied by before it is added. With
         "mse+wasserstein" 0.3 makes the two gradients alike at the end of the training;
-        neither good nor harm was shown of it. "mse+sinkhorn" counts several times as
-        much: 0.1 is enough. Ignored with `loss="mse"`.
+        neither good nor harm was shown of it. Ignored with `loss="mse"`.
     lr : float, default=1e-3
         Highest learning rate of AdamW.
     mask_token_lr_scale : float, default=1.0
@@ -181,9 +179,9 @@ class MaskedSpectralPretrainer(
     tokens exists in every encoder. The user guide has the settings of each
     published system and says which of its claims held here.
 
-    Hidden channels do not influence their own reconstruction in any way, unless
-    a step before this one, such as :class:`InstanceNormalizer`, computed its
-    statistics from whole spectra.
+    Given the mask, hidden channels do not influence their own reconstruction in any
+    way, unless a step before this one, such as :class:`InstanceNormalizer`, computed
+    its statistics from whole spectra.
 
     References
     ----------
@@ -219,7 +217,7 @@ class MaskedSpectralPretrainer(
         "decoder_n_heads": [Interval(Integral, 1, None, closed="left")],
         "positions": [StrOptions({"sine_cosine", "learned"})],
         "masking": [StrOptions({"random", "block", "self_guided", "matched_spans"})],
-        "mask_ratio": [Interval(Real, 0, 1, closed="neither"), tuple],
+        "mask_ratio": [Interval(Real, 0, 1, closed="neither"), "array-like"],
         "block_width": [Interval(Real, 0, None, closed="neither")],
         "hidden_tokens": [StrOptions({"drop", "replace"})],
         "loss": [StrOptions({"mse", "mse+wasserstein", "mse+sinkhorn"})],
@@ -320,7 +318,7 @@ class MaskedSpectralPretrainer(
             If the training diverges.
         """
         self._validate_params()
-        check_mask_ratio(self.mask_ratio, type(self).__name__)
+        mask_ratio = self._check_mask_ratio()
         # From here on a failure leaves an unfitted pretrainer, never a mixture.
         vars(self).pop("module_", None)
         table, X = (
@@ -337,7 +335,7 @@ class MaskedSpectralPretrainer(
         mean, scale = centre_and_scale(X)
         transport = self._transport(X, mean, scale)
         result = train(
-            lambda: self._objective(X.shape, patch_size, transport),
+            lambda: self._objective(X.shape, patch_size, mask_ratio, transport),
             scale_spectra(X, mean, scale),
             seed=generator(self.random_state).randint(2**31 - 1),
             **training_parameters(self.get_params(deep=False)),
@@ -481,7 +479,21 @@ class MaskedSpectralPretrainer(
         check_non_negative(X)
         return SinkhornTransport(mean, scale, X)
 
-    def _objective(self, shape, patch_size, transport):
+    def _check_mask_ratio(self):
+        """Return the part of patches to hide, a pair as a tuple."""
+        if isinstance(self.mask_ratio, Real):
+            return self.mask_ratio
+        pair = tuple(self.mask_ratio)
+        numbers = len(pair) == 2 and all(isinstance(r, Real) for r in pair)
+        if not numbers or not 0 < pair[0] <= pair[1] < 1:
+            raise ValueError(
+                f"The 'mask_ratio' parameter of {type(self).__name__} must be a float "
+                "in the range (0.0, 1.0) or a pair (low, high) of them, low not above "
+                f"high. Got {self.mask_ratio!r} instead."
+            )
+        return pair
+
+    def _objective(self, shape, patch_size, mask_ratio, transport):
         """Build what the training makes small, its weights drawn anew."""
         encoder = SpectralEncoder(
             shape[1],
@@ -503,7 +515,7 @@ class MaskedSpectralPretrainer(
         n_steps = count_steps(shape[0], self.batch_size, self.max_epochs)
         return ReconstructionObjective(
             autoencoder,
-            self.mask_ratio,
+            mask_ratio,
             masking=self.masking,
             block_width=self.block_width,
             n_annealing_steps=round(_ANNEALED * n_steps),

@@ -89,7 +89,7 @@ class SinkhornTransport(nn.Module):
         self.scale = float(scale)
         self.reg, self.max_iter = reg, max_iter
         self.width = math.ceil(len(mean) / n_bins)
-        self.floor = _FLOOR * max(self._bins(mean).mean().item(), 1e-300)
+        self.floor = _FLOOR * (self._bins(mean).mean().item() or self.scale)
         measured = torch.tensor(X[:: math.ceil(len(X) / _N_MEASURED)])
         spectra = self._histograms(measured.to(torch.float64))
         unit = self._divergence(self._histograms(mean).expand_as(spectra), spectra)

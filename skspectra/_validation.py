@@ -5,8 +5,6 @@ them: this is the only file to mend then. What they say is scikit-learn's own
 sentence: which parameter of which class, what is allowed, what was got.
 """
 
-from numbers import Real
-
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import (
@@ -24,7 +22,6 @@ __all__ = [
     "Interval",
     "StrOptions",
     "check_columns",
-    "check_mask_ratio",
     "check_x_axis",
     "generator",
     "validate_parameters",
@@ -48,32 +45,6 @@ def generator(random_state):
     if random_state is None:
         return np.random.RandomState()
     return check_random_state(random_state)
-
-
-def check_mask_ratio(mask_ratio, owner):
-    """Refuse a pair of mask ratios that is none.
-
-    Parameters
-    ----------
-    mask_ratio : float or tuple
-        What the user gave; numbers have been checked before.
-    owner : str
-        Name of the estimator, for the message.
-
-    Raises
-    ------
-    ValueError
-        If a tuple is not (low, high) with 0 < low <= high < 1.
-    """
-    if not isinstance(mask_ratio, tuple):
-        return
-    numbers = len(mask_ratio) == 2 and all(isinstance(r, Real) for r in mask_ratio)
-    if not numbers or not 0 < mask_ratio[0] <= mask_ratio[1] < 1:
-        raise ValueError(
-            f"The 'mask_ratio' parameter of {owner} must be a float in the range "
-            "(0.0, 1.0) or a pair (low, high) of them, low not above high. Got "
-            f"{mask_ratio!r} instead."
-        )
 
 
 def check_x_axis(x_axis, n_channels, owner):

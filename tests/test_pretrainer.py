@@ -229,9 +229,14 @@ def test_bfloat16_trains_too(X):
 
 
 def test_no_seed_does_not_draw_from_the_global_generator(X):
-    before = np.random.get_state()[1].copy()
-    small(random_state=None).fit(X).reconstruct(X)
-    assert (np.random.get_state()[1] == before).all()
+    np.random.seed(0)  # what is drawn next tells whether something was drawn
+    torch.manual_seed(0)
+    expected = np.random.random_sample(), torch.rand(())
+    np.random.seed(0)
+    torch.manual_seed(0)
+    small(random_state=None, mask_ratio=(0.2, 0.6), masking="block").fit(X)
+    small(random_state=None, masking="self_guided").fit(X).reconstruct(X)
+    assert (np.random.random_sample(), torch.rand(())) == expected
 
 
 def test_callbacks_are_told_of_every_epoch(X):
@@ -289,6 +294,7 @@ def test_interruption_reaches_the_caller(X):
         (dict(mask_ratio=(0.6, 0.2)), r"a pair \(low, high\) .* Got \(0.6, 0.2\)"),
         (dict(mask_ratio=(0.2, 1.0)), r"a pair \(low, high\) .* Got \(0.2, 1.0\)"),
         (dict(mask_ratio=(0.2,)), r"a pair \(low, high\) .* Got \(0.2,\)"),
+        (dict(mask_ratio=[0.2, 0.4, 0.6]), r"a pair \(low, high\) .* Got \[0.2, 0.4"),
         (dict(mask_ratio=(0.2, "b")), r"a pair \(low, high\) .* Got \(0.2, 'b'\)"),
         (dict(mask_ratio=(0.2, 0.95)), "mask_ratio=0.95 hides all of the 7 patches"),
         (dict(masking="spans"), "'masking' .* must be a str among"),
@@ -394,6 +400,21 @@ def test_every_option_changes_the_training(X, one, other):
         for options in (one, other)
     ]
     assert not torch.equal(*weights)
+
+
+def test_a_pair_of_ratios_may_be_a_list(X):
+    pair, listed = (small(mask_ratio=kind((0.2, 0.6))).fit(X) for kind in (tuple, list))
+    assert pair.loss_curve_ == listed.loss_curve_
+    assert (pair.reconstruct(X).hidden == listed.reconstruct(X).hidden).all()
+
+
+@pytest.mark.parametrize(
+    "options", [dict(masking="matched_spans"), dict(loss="mse+wasserstein")], ids=str
+)
+def test_the_score_does_not_depend_on_masks_and_loss(fitted, X, options):
+    other = small(max_epochs=0, **options).fit(X)
+    other.module_ = fitted.module_
+    assert other.score(X) == fitted.score(X)
 
 
 def test_transport_of_weight_zero_changes_nothing(X):

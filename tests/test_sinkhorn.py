@@ -182,6 +182,18 @@ def test_spectra_without_a_shape_give_no_nan(X):
     assert torch.isfinite(prediction.grad).all()
 
 
+def test_whatever_is_predicted_of_spectra_of_zeros_there_is_no_nan():
+    X = np.zeros((5, 20))
+    transport, scaled = make_transport(X)
+    noise = torch.randn(5, 20, generator=torch.Generator().manual_seed(0))
+    spike = torch.zeros(5, 20).index_fill(1, torch.tensor([3]), 1.0)
+    for prediction in (noise.requires_grad_(), spike.requires_grad_()):
+        loss = transport(prediction, scaled(X), every(prediction))
+        loss.backward()
+        assert torch.isfinite(loss)
+        assert torch.isfinite(prediction.grad).all()
+
+
 def test_low_precision_of_the_prediction_is_all_that_is_lost():
     X, P = make_spectra(seed=0), make_spectra(seed=1)
     transport, scaled = make_transport(X)

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 # In self-guided masking one query hides itself and this many tokens less one that it
-# attends to, on average (Xie et al., 2024).
+# attends to, on average (Xie et al., 2024). There the share of hidden tokens is divided
+# before it is rounded, which can make one query more or less.
 _TOKENS_PER_QUERY = 3
 
 
@@ -76,9 +77,9 @@ def block_mask(
 
     The length of a block is uniform between half and one and a half of `length`,
     rounded, and at least one token; the last block is cut so that the number is
-    exact. Blocks touch only where there are too few visible tokens to part them.
-    They are laid on a ring, so that tokens at the ends are hidden as often as the
-    others: a block may be cut in two by the ends.
+    exact. Blocks and visible tokens lie in random order, so blocks may touch, and on
+    a ring, so that tokens at the ends are hidden as often as the others: a block may
+    be cut in two by the ends. Blocks of one token are a random mask.
 
     Parameters
     ----------
@@ -101,19 +102,18 @@ def block_mask(
         Indices of the visible tokens, ascending.
     """
     n_kept = n_tokens - n_hidden
+    visible = torch.arange(n_tokens, device=device) < n_kept
     stretch = 0.5 + torch.rand(batch, n_hidden, device=device)
     lengths = (length * stretch).round().clamp(1, n_tokens).long()
     before = lengths.cumsum(dim=1) - lengths
     lengths = torch.minimum(lengths, (n_hidden - before).clamp(min=0))
-    # Each block goes into one of the gaps before the visible tokens.
-    gaps = torch.rand(batch, n_kept, device=device).argsort(dim=1)
-    gaps = gaps[:, torch.arange(n_hidden, device=device) % n_kept]
-    hidden_in_gap = torch.zeros(batch, n_kept, dtype=torch.long, device=device)
-    hidden_in_gap.scatter_add_(1, gaps, lengths)
+    # Visible tokens and blocks, among them those of no length, in random order.
+    lengths = torch.cat([lengths.new_ones(batch, n_kept), lengths], dim=1)
+    order = torch.rand(batch, n_tokens, device=device).argsort(dim=1)
+    ends = lengths.gather(1, order).cumsum(dim=1)
     start = torch.randint(n_tokens, (batch, 1), device=device)
-    start = start + torch.arange(n_kept, device=device)
-    ids_keep = (start + hidden_in_gap.cumsum(dim=1)) % n_tokens
-    return _hide_all_but(ids_keep.sort(dim=1).values, n_tokens)
+    places = torch.where(visible[order], (start + ends) % n_tokens, n_tokens)
+    return _hide_all_but(places.sort(dim=1).values[:, :n_kept], n_tokens)
 
 
 def self_guided_mask(
@@ -179,9 +179,10 @@ def _votes(queries: Tensor, keys: Tensor, n_voters: int) -> Tensor:
 def matched_spans(mask: Tensor) -> tuple[Tensor, Tensor]:
     """Lay the hidden and the visible runs of masks out anew, in random order.
 
-    Each row gets the runs of the row before it, so that nothing is left of what
-    led to the mask but the lengths of its runs: the control that tells whether it
-    matters which tokens are hidden, or only that they lie side by side.
+    Each row gets the runs of the row before it (the first those of the last), laid on
+    a ring from a random place on, so that nothing is left of what led to the mask
+    but the lengths of its runs: the control that tells whether it matters which
+    tokens are hidden, or only that they lie side by side.
 
     Parameters
     ----------
@@ -191,15 +192,17 @@ def matched_spans(mask: Tensor) -> tuple[Tensor, Tensor]:
     Returns
     -------
     mask : bool Tensor of shape (batch, n_tokens)
-        With runs of the same lengths.
+        With runs of the same lengths, the last token being beside the first.
     ids_keep : int64 Tensor of shape (batch, n_kept)
         Indices of the visible tokens, ascending.
     """
-    mask = mask.roll(1, dims=0)
     batch, n_tokens = mask.shape
     device = mask.device
-    # Hidden and visible runs take turns. Run k of a row has index k, its length is
-    # counted; runs that do not exist have length 0.
+    # From the beginning of a run on, whose kind is that of every second run.
+    start = (mask != mask.roll(1, dims=1)).long().argmax(dim=1, keepdim=True)
+    mask = _from(start, mask).roll(1, dims=0)
+    # Run k of a row has index k, its length is counted; runs that do not exist have
+    # length 0.
     run = (mask[:, 1:] != mask[:, :-1]).long().cumsum(dim=1)
     run = torch.cat([torch.zeros_like(run[:, :1]), run], dim=1)
     lengths = run.new_zeros(batch, n_tokens + n_tokens % 2)
@@ -210,9 +213,7 @@ def matched_spans(mask: Tensor) -> tuple[Tensor, Tensor]:
     places = torch.arange(n_tokens, device=device).expand(batch, -1).contiguous()
     run = torch.searchsorted(ends, places, right=True)
     new = mask[:, :1] ^ (run % 2).bool()
-    # Read backwards, a row with as many runs of either kind begins with the other.
-    flipped = torch.rand(batch, 1, device=device) < 0.5
-    new = torch.where(flipped, new.flip(1), new)
+    new = _from(torch.randint(n_tokens, (batch, 1), device=device), new)
     return new, visible_ids(new)
 
 
@@ -230,6 +231,13 @@ def visible_ids(mask: Tensor) -> Tensor:
         Indices of the visible tokens.
     """
     return (~mask).nonzero()[:, 1].view(mask.shape[0], -1)
+
+
+def _from(start: Tensor, rows: Tensor) -> Tensor:
+    """Read each row as a ring, from its own place on."""
+    n_tokens = rows.shape[1]
+    places = torch.arange(n_tokens, device=rows.device)
+    return rows.gather(1, (start + places) % n_tokens)
 
 
 def _hide_all_but(ids_keep: Tensor, n_tokens: int) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """The loss of pretraining: hide, rebuild, compare what was hidden."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ class ReconstructionObjective(nn.Module):
         masking: str = "random",
         block_width: float = 32,
         n_annealing_steps: int = 0,
-        transport: object = None,
+        transport: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
         transport_weight: float = 0.0,
     ) -> None:
         super().__init__()

@@ -24,9 +24,10 @@ class DampedOscillators(nn.Module):
     and forgets at one rate; see [1]_ and, with damping, [2]_. Two things differ
     from the published layer. An oscillator is written by its radius r and angle,
     the polar form of its poles, and not by stiffness, friction and step width of a
-    scheme: every value of the parameters is then stable, every radius and every
-    angle can be reached, and no clamp stops a gradient. And every impulse response
-    has unit energy, where published initial ones vary by a factor of a thousand.
+    scheme: every value of the parameters is then stable, and every radius and angle
+    can be reached but for a rim where float32 would lose its digits. And every
+    impulse response has unit energy, where published initial ones vary by a factor of
+    a thousand.
 
     With v = W_in u, x the answers of the oscillators to v and d the `skip`::
 
@@ -189,8 +190,8 @@ class StateSpaceTrunk(nn.Module):
         Parameters
         ----------
         tokens : Tensor of shape (batch, n_tokens, dim)
-            Any number of tokens, in the order of the axis and evenly spaced: an
-            oscillator counts tokens, not places.
+            Any number of tokens, in the order of the axis. An oscillator counts
+            tokens, not places: where some are left out, it rings faster.
 
         Returns
         -------

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import chisquare
 
 from skspectra import nn
 
@@ -63,22 +62,6 @@ def test_sine_cosine_table_is_the_published_formula():
             angle = i / 10000 ** (k / 3)
             assert table[i, k] == pytest.approx(np.sin(angle), abs=1e-6)
             assert table[i, 3 + k] == pytest.approx(np.cos(angle), abs=1e-6)
-
-
-@pytest.mark.parametrize("n_hidden", [1, 3, 5])
-def test_random_masks_hide_the_exact_number_in_every_row(n_hidden):
-    mask, ids_keep = nn.random_mask(50, N_TOKENS, n_hidden)
-    assert (mask.sum(dim=1) == n_hidden).all()
-    assert (ids_keep.diff(dim=1) > 0).all()
-    assert not mask.gather(1, ids_keep).any()
-    assert torch.equal(nn.visible_ids(mask), ids_keep)
-
-
-def test_random_masks_hide_every_token_equally_often_and_differ_between_rows():
-    torch.manual_seed(0)
-    mask, _ = nn.random_mask(6000, 8, 3)
-    assert chisquare(mask.sum(dim=0).numpy()).pvalue > 1e-3
-    assert len(torch.unique(mask, dim=0)) == 56  # all the ways to choose 3 of 8
 
 
 @pytest.mark.parametrize("hidden_tokens", ["drop", "replace"])

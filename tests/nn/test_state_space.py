@@ -119,13 +119,16 @@ def test_every_form_has_the_values_and_gradients_of_single_steps(form, n_tokens)
         torch.testing.assert_close(of_found, of_expected, atol=1e-10, rtol=1e-10)
 
 
-def test_every_form_agrees_in_float32(form):
+@pytest.mark.parametrize("n_tokens", [128, 512, 2048])
+def test_every_form_agrees_in_float32(form, n_tokens):
     damping, angle = oscillators(64, torch.float32)
-    drive = torch.randn(128, 4, 128)
+    drive = torch.randn(n_tokens, 2, 128)
     exact = single_steps(*(each.double() for each in (drive, damping, angle)))
-    # Of the most: float32 has seven digits, slow turns lose two of them.
+    # Of the most: float32 has seven digits. In the recurrence slow turns lose two of
+    # them over a hundred tokens, and three over thousands.
+    stepwise = form is _resonance.by_recurrence and n_tokens > 128
     error = (form(drive, damping, angle) - exact).abs().max() / exact.abs().max()
-    assert error < 1e-5
+    assert error < (3e-4 if stepwise else 1e-5)
 
 
 def test_gradients_of_the_recurrence_are_those_of_differences():
