@@ -91,6 +91,22 @@ SETTINGS = {
         seeds=2,
     )
 }
+# What the documentation shows: an hour of one core.
+SETTINGS["desk"] = Setting(
+    n_channels=601,
+    widths=(2, 5, 17),
+    n_pool=1000,
+    n_labels=(10, 100, 1000),
+    n_test=600,
+    n_identified=100,
+    embed_dim=32,
+    depth=2,
+    n_steps=600,
+    n_entropic_steps=200,
+    batch_size=32,
+    fine_tune_steps=150,
+    seeds=3,
+)
 SETTINGS["full"] = Setting(
     n_channels=3601,
     widths=(5, 27, 100),
@@ -278,6 +294,7 @@ def make_pretrainer(arm, seed, setting, device="auto"):
         patch_size=setting.widths[changes.pop("patch")],
         embed_dim=setting.embed_dim,
         depth=depth,
+        n_heads=setting.embed_dim // 16,
         decoder_dim=setting.embed_dim,
         decoder_depth=0,
         positions="learned",
