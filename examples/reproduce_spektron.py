@@ -22,8 +22,9 @@ split of molecules; pretraining sees no molecule of the test, and nothing is tun
 
 ::
 
-    python examples/reproduce_spektron.py --quick    # a look, two minutes, two cores
-    python examples/reproduce_spektron.py --jobs 14  # a GPU and a few minutes
+    python examples/reproduce_spektron.py --quick         # a look, two minutes
+    python examples/reproduce_spektron.py --setting desk  # what the documentation shows
+    python examples/reproduce_spektron.py --jobs 14       # a GPU and a few minutes
 """
 
 import argparse

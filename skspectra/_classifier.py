@@ -10,8 +10,6 @@ from sklearn.utils.validation import column_or_1d
 
 from skspectra._probe import fit_class_probe, fit_label_probe
 from skspectra._supervised import SupervisedModel
-from skspectra._training import train
-from skspectra.nn import PredictionObjective
 
 _ANY_Y = {"dtype": None, "ensure_2d": False}
 
@@ -325,10 +323,5 @@ class SpectralClassifier(ClassifierMixin, SupervisedModel):
         fit_probe = fit_label_probe if self._is_multilabel else fit_class_probe
         return fit_probe(features, y.astype(np.float64), groups)
 
-    def _optimise(self, predictor, *arrays, **parameters):
-        loss = "binary_cross_entropy" if self._is_multilabel else "cross_entropy"
-
-        def build():
-            return PredictionObjective(predictor, self.augmentation, loss)
-
-        return train(build, *arrays, **parameters)
+    def _loss(self):
+        return "binary_cross_entropy" if self._is_multilabel else "cross_entropy"

@@ -6,8 +6,6 @@ from sklearn.utils import check_array
 
 from skspectra._probe import fit_linear_probe
 from skspectra._supervised import SupervisedModel
-from skspectra._training import train
-from skspectra.nn import PredictionObjective
 
 _CHECK_Y = {
     "dtype": np.float64,
@@ -233,8 +231,5 @@ class SpectralRegressor(RegressorMixin, SupervisedModel):
     def _probe(self, features, y, groups):
         return fit_linear_probe(features, y, groups)
 
-    def _optimise(self, predictor, *arrays, **parameters):
-        def build():
-            return PredictionObjective(predictor, self.augmentation, "mse")
-
-        return train(build, *arrays, **parameters)
+    def _loss(self):
+        return "mse"

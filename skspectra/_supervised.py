@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from skspectra._inference import forward_in_batches
 from skspectra._pretrainer import MaskedSpectralPretrainer
 from skspectra._scaling import scale_spectra
-from skspectra._training import training_parameters
+from skspectra._training import train, training_parameters
 from skspectra._validation import Interval, StrOptions, check_columns, generator
-from skspectra.nn import SpectralPredictor
+from skspectra.nn import PredictionObjective, SpectralPredictor
 
 
 class SupervisedModel(BaseEstimator):
@@ -27,7 +27,7 @@ class SupervisedModel(BaseEstimator):
     `_learn_targets`, which learns its units or classes; `_encode`, which makes it a
     float32 table with a column for each output of the network, NaN where unknown;
     `_strata`, what an inner split spreads evenly; `_probe`, which fits the linear map;
-    and `_optimise`, which calls `train` with the loss.
+    and `_loss`, which names what fine-tuning makes small.
     """
 
     # Rows without a reference value may be passed to `fit`; evaluation asks.
@@ -191,8 +191,13 @@ class SupervisedModel(BaseEstimator):
         parameters = training_parameters(self.get_params(deep=False))
         if self.strategy == "probe":
             parameters["max_epochs"] = 0
-        result = self._optimise(
-            predictor, x, y, validation=validation, seed=seed, **parameters
+        result = train(
+            lambda: PredictionObjective(predictor, self.augmentation, self._loss()),
+            x,
+            y,
+            validation=validation,
+            seed=seed,
+            **parameters,
         )
         self.module_ = result.module.predictor
         self.loss_curve_ = result.loss_curve

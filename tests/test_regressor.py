@@ -381,7 +381,7 @@ def test_validation_rows_are_shuffled_seeded_and_never_trained_on(data, frozen):
 
 
 def test_groups_reach_the_split_of_early_stopping(data, frozen, monkeypatch):
-    from skspectra import _regressor
+    from skspectra import _supervised
 
     seen = {}
 
@@ -389,8 +389,8 @@ def test_groups_reach_the_split_of_early_stopping(data, frozen, monkeypatch):
         seen.update(x=x, x_val=validation[0])
         return original(build, x, y, validation=validation, **parameters)
 
-    original = _regressor.train
-    monkeypatch.setattr(_regressor, "train", train)
+    original = _supervised.train
+    monkeypatch.setattr(_supervised, "train", train)
     X = np.repeat(data.data[:30], 4, axis=0)  # four scans of each sample
     y, groups = np.repeat(data.target[:30], 4), np.repeat(np.arange(30), 4)
     model = small(frozen, early_stopping=True, validation_fraction=0.3)
