@@ -165,7 +165,9 @@ class SpectralClassifier(ClassifierMixin, SupervisedModel):
             Numbers such as -1 are classes like others.
         groups : array-like of shape (n_samples,), default=None
             Rows of one group stay together when rows are set aside for early
-            stopping, and in the cross-validation of the probe.
+            stopping, and in the cross-validation of the probe. A class or label that
+            is found in one group alone cannot be judged by groups left out; the
+            probe leaves out single rows for it.
         X_val : array-like of shape (n_val, n_channels), default=None
             Spectra for early stopping, instead of rows of X.
         y_val : array-like of shape (n_val,) or (n_val, n_labels), default=None
@@ -262,7 +264,7 @@ class SpectralClassifier(ClassifierMixin, SupervisedModel):
             if not np.isin(known, [0, 1]).all():
                 raise ValueError(
                     f"{name} with several columns must hold labels: 1, 0, or NaN where "
-                    f"unknown. Got {np.unique(known)[:5]}."
+                    f"unknown. Got {np.unique(known)[:5].tolist()}."
                 )
             known = known.astype(np.float64)
         values = np.ma.masked_all(y.shape, dtype=known.dtype)
@@ -293,7 +295,7 @@ class SpectralClassifier(ClassifierMixin, SupervisedModel):
         if len(self.classes_) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs samples of at least 2 classes in y. Got "
-                f"{list(self.classes_)} among n_samples={len(y)} rows."
+                f"{self.classes_.tolist()} among n_samples={len(y)} rows."
             )
 
     def _encode(self, y):
@@ -309,8 +311,8 @@ class SpectralClassifier(ClassifierMixin, SupervisedModel):
         if not is_class.any(axis=1).all():
             foreign = np.unique(y.compressed()[~is_class.any(axis=1)])
             raise ValueError(
-                f"y_val holds classes that y does not: {list(foreign)}. Those of y are "
-                f"{list(self.classes_)}."
+                f"y_val holds classes that y does not: {foreign.tolist()}. Those of y "
+                f"are {self.classes_.tolist()}."
             )
         table = np.full((len(y), len(self.classes_)), np.nan, dtype=np.float32)
         table[~np.ma.getmaskarray(y)] = is_class

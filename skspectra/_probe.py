@@ -158,14 +158,20 @@ def _ridge_scores(features, y, strata, groups):
     _, size, axes = np.linalg.svd((features - mean) / scale, full_matrices=False)
     axes = axes[: max(1, (size > 1e-7 * size[0]).sum())]
     x = (features - mean) / scale @ axes.T
+    whole, constant = _ridge_path(x, y)
     path = np.empty((len(_PENALTIES), *y.shape))
-    for fold in _folds(strata, groups):
-        coef, intercept = _ridge_path(x[~fold], y[~fold])
-        path[:, fold] = x[fold] @ coef + intercept[:, None]
+    for columns, fold in _splits(y, strata, groups):
+        values = y[~fold][:, columns]
+        coef, intercept = _ridge_path(x[~fold], values)
+        # A class of one row is judged by the map that has seen it: no other knows it.
+        lone = np.ptp(values, axis=0) == 0
+        coef[..., lone] = whole[..., columns[lone]]
+        intercept[..., lone] = constant[..., columns[lone]]
+        place = np.ix_(np.arange(len(_PENALTIES)), np.flatnonzero(fold), columns)
+        path[place] = x[fold] @ coef + intercept[:, None]
     best = ((path - y) ** 2).mean(axis=1).argmin(axis=0)
     each = np.arange(y.shape[1])
-    coef, intercept = _ridge_path(x, y)
-    coef, intercept = coef[best, :, each] @ axes / scale, intercept[best, each]
+    coef, intercept = whole[best, :, each] @ axes / scale, constant[best, each]
     return path[best, :, each].T, coef, intercept - coef @ mean
 
 
@@ -177,6 +183,22 @@ def _ridge_path(x, y):
     shrunk = (axes.T @ (x.T @ y)) / (variance[:, None] + _PENALTIES[:, None, None])
     coef = axes @ shrunk
     return coef, y_mean - x_mean @ coef
+
+
+def _splits(y, strata, groups):
+    """Yield columns of y and a test set for them, as a bool array.
+
+    Groups stay whole, but for a class that a fold would leave no other row of: its
+    scores there would be the lowest, and its map turned upside down.
+    """
+    columns = np.arange(y.shape[1])
+    folds = list(_folds(strata, groups))
+    lost = np.any([np.ptp(y[~fold], axis=0) == 0 for fold in folds], axis=0)
+    if groups is not None and lost.any():
+        yield from ((columns[lost], fold) for fold in _folds(strata, None))
+        columns = columns[~lost]
+    if len(columns):
+        yield from ((columns, fold) for fold in folds)
 
 
 def _folds(strata, groups):

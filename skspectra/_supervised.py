@@ -310,7 +310,7 @@ def validation_rows(n_rows, groups, fraction, random_state, strata=None):
 
 
 def _evenly(n_rows, groups, strata, n_aside, random_state):
-    """Take every so-manieth row, or group, of a list that is sorted by stratum.
+    """Take every k-th row, or group, of a list that is sorted by stratum.
 
     scikit-learn's stratified splits refuse classes of one row.
     """

@@ -76,6 +76,35 @@ def weights(module):
 # --- learning ------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kind", ["every", "one", "two each", "labels"])
+def test_classes_of_few_groups_are_told_too(data, frozen, kind):
+    # A batch a variety: left out with its group, a class would be unknown, its scores
+    # the lowest, and the map turned upside down.
+    y, rows = data.classes, np.arange(len(data.classes))
+    groups = {
+        "every": y,
+        "one": np.where(y == "oil", "oil", rows.astype(str)),
+        "two each": np.char.add(y, (rows % 2).astype(str)),
+        "labels": np.where(data.labels[:, 0] == 1, "all", rows.astype(str)),
+    }[kind]
+    y = data.labels if kind == "labels" else y
+    train, test = rows < 80, rows >= 80
+    model = small(frozen, strategy="probe")
+    found = model.fit(data.data[train], y[train], groups=groups[train])
+    right = found.predict(data.data[test]) == y[test]
+    alone = model.fit(data.data[train], y[train]).predict(data.data[test]) == y[test]
+    assert right.mean() > alone.mean() - 0.15
+    assert right.mean() > 0.6  # the most frequent class: 0.4 of the rows at most
+
+
+def test_a_class_of_one_row_is_told_where_it_stands_out(data, frozen):
+    X, y = data.data.copy(), data.classes.copy()
+    X[7] += 3 * np.sin(np.arange(X.shape[1]))
+    y[7] = "steel"
+    model = small(frozen, strategy="probe").fit(X, y)
+    assert model.predict(X[[7]])[0] == "steel"
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_it_learns_classes_far_better_than_the_most_frequent(data, strategy):
     pretrainer = small_pretrainer(max_epochs=60, lr=3e-3, embed_dim=32)
@@ -458,7 +487,7 @@ def test_rows_set_aside_hold_the_classes_as_often_as_all_rows():
 
 
 def test_groups_stay_together_in_early_stopping(data, frozen, monkeypatch):
-    from skspectra import _classifier
+    from skspectra import _supervised
 
     seen = {}
 
@@ -466,8 +495,8 @@ def test_groups_stay_together_in_early_stopping(data, frozen, monkeypatch):
         seen.update(x=x, x_val=validation[0])
         return original(build, x, y, validation=validation, **parameters)
 
-    original = _classifier.train
-    monkeypatch.setattr(_classifier, "train", train)
+    original = _supervised.train
+    monkeypatch.setattr(_supervised, "train", train)
     X, y = np.repeat(data.data[:30], 4, axis=0), np.repeat(data.classes[:30], 4)
     model = small(frozen, early_stopping=True, validation_fraction=0.3)
     model.fit(X, y, groups=np.repeat(np.arange(30), 4))
