@@ -1,9 +1,11 @@
 """Published infrared group frequencies: where the bands of functional groups lie.
 
 `group_frequencies.csv` holds one fundamental vibration a row: the range in cm-1, the
-width at half height of a liquid, and the height. The collections give heights as words;
-very strong stands as 1, strong as 0.6-0.9, medium as 0.25-0.5, weak as 0.1-0.2. The
-figures are those on which the collections agree:
+width at half height of a liquid, and the height. Ranges are those on which the
+collections below agree. They give heights as words: very strong stands as 1 or 1.1,
+strong as 0.55 to 0.9, medium as 0.25 to 0.5, weak as 0.1 to 0.2, and what is often not
+seen at all as 0.06 or 0.07. Where in its class a band stands is our estimate, and so
+are most widths.
 
 - G. Socrates, Infrared and Raman Characteristic Group Frequencies, 3rd ed. (Wiley,
   2001)
@@ -18,7 +20,11 @@ Ranges are those of groups on saturated carbon and without hydrogen bonds, excep
 carboxylic acids, which are dimers. `conjugation` and `bonding` are the shifts by a
 neighbouring multiple bond and by a full hydrogen bond; `sense` is -1 for a band that
 moves down where its group's other bands move up. `saturated` and `conjugated` say how
-usual a variant of the group is on either kind of carbon.
+usual a variant of the group is on either kind of carbon; an ester of either of the
+usual acids can be conjugated through its other oxygen alone, as vinyl and phenyl
+acetate are, which raises C=O. `free` is the height in molecules without hydrogen bonds,
+relative to that with them: the torsion of a free O-H lies below 400 cm-1. `overtone` is
+0 where the table has the first overtone as a band of its own.
 """
 
 import csv
@@ -55,7 +61,9 @@ WITH_ANY_MULTIPLE_BOND = (
     *("alkene", "nitrile", "ketone", "aldehyde", "carboxylic acid", "ester", "amide"),
 )
 
-_NUMBERS = ("low", "high", "width", "strength", "sense", "conjugation", "bonding")
+_NUMBERS = (
+    *("low", "high", "width", "strength", "sense", "conjugation", "bonding", "free"),
+)
 
 
 def is_one_of(names):
@@ -71,8 +79,9 @@ def group_frequencies():
     -------
     table : Bunch
         - group : which of `GROUPS`; variant : its number within the group
-        - low, high, width, strength, sense, conjugation, bonding : float
-        - carbonyl : bool, C=O stretches; mode : list of str, what vibrates
+        - low, high, width, strength, sense, conjugation, bonding, free : float
+        - carbonyl, overtone : bool, whether it is a C=O stretch, and whether it has
+          an overtone that is no row itself; mode : list of str, what vibrates
         - usual : ndarray of shape (2, n_groups, n_variants), cumulative shares of
           the variants on saturated and on conjugated carbon
     """
@@ -91,6 +100,7 @@ def group_frequencies():
         group=np.array([GROUPS.index(row["group"]) for row in rows]),
         variant=np.array([names[row["group"]].index(row["variant"]) for row in rows]),
         carbonyl=np.array([row["carbonyl"] == "1" for row in rows]),
+        overtone=np.array([row["overtone"] == "1" for row in rows]),
         mode=[row["mode"] for row in rows],
         usual=usual / usual[:, :, -1:],
         **{key: np.array([float(row[key]) for row in rows]) for key in _NUMBERS},

@@ -73,12 +73,12 @@ class Molecules:
         associated = donates & (structure[6] < self.chemistry.hydrogen_bonding)
         bond = associated * (0.7 + 0.4 * structure[7])
         rows = _which_rows(slots, conjugated, structure[5])
-        fundamentals, slot = self._fundamentals(rows, conjugated, bond)
-        bands = fundamentals + self._overtones(fundamentals, slot)
+        fundamentals, slot, row = self._fundamentals(rows, conjugated, bond)
+        bands = fundamentals + self._overtones(fundamentals, slot, row)
         return labels, bands + self._skeletons(n_molecules)
 
     def _fundamentals(self, rows, conjugated, bond):
-        """Return the groups' own bands, and the slot that each belongs to."""
+        """Return the groups' own bands, and the slot and the row of each."""
         table, n_molecules = group_frequencies(), len(conjugated)
         shape = (n_molecules, 2, _SLOTS)
         slot_shift, slot_strength = np.moveaxis(
@@ -102,9 +102,11 @@ class Molecules:
             + bonding,
             table.width[row] * np.exp(0.2 * own_width) + 0.75 * np.abs(bonding),
             table.strength[row]
+            * np.where(bond[molecule, 0] > 0, 1.0, table.free[row])
             * np.exp(0.3 * (own_strength + slot_strength[molecule, slot])),
         )
-        return self._coupled(bands, slot, table.carbonyl[row], n_molecules), slot
+        bands = self._coupled(bands, slot, table.carbonyl[row], n_molecules)
+        return bands, slot, row
 
     def _coupled(self, bands, slot, carbonyl, n_molecules):
         """Return the bands after the C=O stretches of a molecule met each other."""
@@ -128,9 +130,9 @@ class Molecules:
                 old[which] = new
         return bands
 
-    def _overtones(self, bands, slot):
+    def _overtones(self, bands, slot, row):
         """Return first overtones, and sums of neighbouring bands of one group."""
-        first = second = np.arange(len(slot))
+        first = second = np.flatnonzero(group_frequencies().overtone[row])
         for lag in (1, 2):
             start = np.arange(max(len(slot) - lag, 0))
             same = (slot[start] == slot[start + lag]) & (

@@ -22,7 +22,7 @@ _DESCR = """\
 Simulated XRF scans of sediment cores
 =====================================
 {} spectra of {} cores, {} of them from a shifted region, {} channels from 0 to
-20.48 keV.
+{:.2f} keV.
 
 Mo tube at 30 kV, silicon drift detector, 15 s a spectrum, as an Itrax core scanner has
 them. Cross sections and lines are xraylib's; fluorescence, escape and sum peaks,
@@ -139,11 +139,13 @@ def make_xrf_cores(
     n_samples_per_core : int, default=100
         Number of spectra of each core, from the top down.
     n_channels : int, default=2048
-        Number of channels, evenly spaced from 0 to 20.48 keV.
+        Number of channels, the first at 0, each 20.48 keV / `n_channels` wide: the
+        last of 2048 lies at 20.47 keV.
     n_shifted_cores : int, default=None
         How many cores, the last ones, come from the shifted region, at most
         `n_cores`: volcanic detritus whose Ca is no carbonate, more opal, a third less
-        Br and S for the organic carbon, and half as much Sr again in shells.
+        Br and two fifths less S for the organic carbon, and half as much Sr again in
+        shells.
         None: a quarter of them.
     spacing : float, default=1.0
         Distance of the spectra in cm.
@@ -223,13 +225,14 @@ def make_xrf_cores(
     L lines; Rayleigh and single Compton scatter by 135 degrees, the latter Doppler
     broadened; escape peaks after Reed and Ware [5]_; sum peaks from the convolution
     of the spectrum with itself. Left out: fluorescence that other fluorescence
-    excites, multiple scatter, roughness, the tube's L lines.
+    excites, multiple scatter, scatter by air, roughness, the tube's L lines.
 
     Sediment: clay is average shale [6]_, silt upper continental crust [7]_ with
     quartz and zircon, volcanic detritus ocean-ridge basalt [8]_, salt that of sea
     water [9]_. Bulk constituents have logistic-normal fractions with a mean of each
     core's own and AR(1) series down-core. Br follows organic carbon at 6 mg/g, as in
-    marine organic matter [10]_, S as pyrite at 0.25 g/g [11]_; both ratios wander.
+    marine organic matter [10]_, S as pyrite at 0.25 g/g, below
+    the 0.36 of normal marine sediment [11]_; both ratios wander.
 
     References
     ----------
@@ -239,7 +242,6 @@ def make_xrf_cores(
     .. [2] I. W. Croudace, A. Rindby, R. G. Rothwell, "ITRAX: description and
        evaluation of a new multi-function X-ray core scanner", Geological Society
        Special Publications 267, 51-63 (2006).
-       https://doi.org/10.1144/GSL.SP.2006.267.01.04
     .. [3] H. Ebel, "X-ray tube spectra", X-Ray Spectrometry 28, 255-266 (1999).
     .. [4] J. Sherman, "The theoretical derivation of fluorescent X-ray intensities
        from mixtures", Spectrochimica Acta 7, 283-306 (1955).
@@ -259,10 +261,10 @@ def make_xrf_cores(
        55, 50-72 (2008). https://doi.org/10.1016/j.dsr.2007.10.001
     .. [10] L. M. Mayer et al., "Marine vs. terrigenous organic matter in Louisiana
        coastal sediments: the uses of bromine:organic carbon ratios", Marine Chemistry
-       107, 244-254 (2007). https://doi.org/10.1016/j.marchem.2007.07.007
+       107, 244-254 (2007).
     .. [11] R. A. Berner, R. Raiswell, "Burial of organic carbon and pyrite sulfur in
        sediments over Phanerozoic time", Geochimica et Cosmochimica Acta 47, 855-862
-       (1983). https://doi.org/10.1016/0016-7037(83)90151-5
+       (1983).
 
     Examples
     --------
@@ -313,5 +315,5 @@ def make_xrf_cores(
         water_film=sediment.film * 1e4,
         intensity=intensity,
         sequence=sequence,
-        DESCR=_DESCR.format(len(data), n_cores, n_shifted, n_channels),
+        DESCR=_DESCR.format(*(len(data), n_cores, n_shifted, n_channels, x_axis[-1])),
     )

@@ -266,7 +266,10 @@ class Scanner:
 
     @staticmethod
     def _air(xrl, elements):
-        """Return the mass fraction of argon in air, the rest having no line here."""
+        """Return the mass fraction of argon in air, the rest having no line here.
+
+        What nitrogen and oxygen of the air scatter is left out with them.
+        """
         argon = xrl.SymbolToAtomicNumber("Ar")
         return np.array([0.0128 if z == argon else 0.0 for z in elements])
 

@@ -1,19 +1,26 @@
 """What the drawings of this package share: the axis of the spectra and its marks."""
 
 from functools import partial
+from textwrap import fill
 
 import numpy as np
 from sklearn.isotonic import isotonic_regression
 
 from skspectra._validation import check_x_axis
 
-__all__ = ["channel_positions", "mark_positions", "set_up_axis"]
+__all__ = [
+    "channel_positions",
+    "check_labels",
+    "fit_title",
+    "mark_positions",
+    "set_up_axis",
+    "written",
+]
 
+_WRITTEN = {"cm-1": "cm⁻¹", "um": "µm"}
 _QUANTITIES = {
     "nm": "Wavelength",
     "µm": "Wavelength",
-    "um": "Wavelength",
-    "cm-1": "Wavenumber",
     "cm⁻¹": "Wavenumber",
     "eV": "Energy",
     "keV": "Energy",
@@ -23,6 +30,12 @@ _QUANTITIES = {
 # what a name then needs on the axis.
 _SHORT_NAME = 2
 _POINTS_OF_SHORT_NAME, _POINTS_OF_LINE = 13.0, 11.0
+_FULL = 0.8  # of the width; with more names their lines run nearly flat
+
+
+def written(unit):
+    """Return a unit as it stands in print."""
+    return _WRITTEN.get(unit, unit)
 
 
 def channel_positions(x_axis, n_channels, owner):
@@ -50,29 +63,71 @@ def set_up_axis(ax, positions, *, known, x_unit):
     elif x_unit is None:
         name = "Position of the channel"
     else:
-        name = f"{_QUANTITIES.get(x_unit, 'Position')} ({x_unit})"
+        unit = written(x_unit)
+        name = f"{_QUANTITIES.get(unit, 'Position')} ({unit})"
     ax.set_xlabel(name)
     ax.set_xlim(positions[0], positions[-1])
 
 
-def mark_positions(ax, labels):
+def fit_title(ax):
+    """Break the title of the y axis into lines where the figure cuts it off.
+
+    Marks are then drawn anew, for the axes became narrower.
+    """
+    name = ax.get_ylabel()
+    for n_lines in (1, 2, 3, 4):
+        ax.set_ylabel(fill(name, -(-len(name) // n_lines) + 2 * (n_lines > 1)))
+        ax.figure.draw_without_rendering()
+        title, figure = ax.yaxis.label.get_window_extent(), ax.figure.bbox
+        if figure.y0 <= title.y0 and title.y1 <= figure.y1:
+            break
+    if n_lines > 1:
+        ax.callbacks.process("xlim_changed", ax)
+
+
+def check_labels(labels, owner):
+    """Return named positions, one (position, name) each.
+
+    Raises
+    ------
+    ValueError
+        If they are no names with numbers.
+    """
+    marks = []
+    try:
+        for name, positions in labels.items():
+            positions = np.atleast_1d(positions)
+            if not isinstance(name, str) or positions.dtype.kind not in "iuf":
+                raise TypeError
+            marks += [(float(position), name) for position in positions]
+    except (AttributeError, TypeError, ValueError):
+        marks = [(np.nan, "")]
+    if not all(np.isfinite(position) for position, _ in marks):
+        raise ValueError(
+            f"The 'labels' parameter of {owner} must map names to numbers, positions "
+            f"on the axis, or to lists of them. Got {labels!r} instead."
+        )
+    return marks
+
+
+def mark_positions(ax, marks, weights):
     """Mark named positions at the upper edge, names moved apart where they collide.
 
-    Marks follow when the limits of the axis are changed afterwards.
+    Where there is no room for all, those of the lowest weight are left out. Marks
+    follow when the limits of the axis are changed afterwards.
 
     Parameters
     ----------
     ax : Axes
         Where spectra are drawn.
-    labels : dict of str to float or list of float
-        Positions on the axis; those outside of its limits are left out.
+    marks : list of (float, str)
+        As from `check_labels`; those outside of the limits are left out.
+    weights : sequence of float
+        Of each mark.
     """
-    marks = [
-        (position, name)
-        for name, positions in labels.items()
-        for position in np.atleast_1d(positions)
-    ]
-    drawn = []
+    drawn, marks = [], sorted(zip(marks, weights, strict=True))
+    # Only now does a layout engine decide how wide the axes are.
+    ax.figure.draw_without_rendering()
     _draw_marks(marks, drawn, ax)
     ax.callbacks.connect("xlim_changed", partial(_draw_marks, marks, drawn))
 
@@ -82,13 +137,18 @@ def _draw_marks(marks, drawn, ax):
     while drawn:
         drawn.pop().remove()
     left, right = ax.get_xlim()
-    marks = sorted(((place - left) / (right - left), name) for place, name in marks)
-    marks = [mark for mark in marks if 0 <= mark[0] <= 1]
-    along = np.array([place for place, _ in marks])
-    upright = max((len(name) for _, name in marks), default=0) <= _SHORT_NAME
+    marks = [
+        ((position - left) / (right - left), name, weight)
+        for (position, name), weight in marks
+        if 0 <= (position - left) / (right - left) <= 1
+    ]
+    upright = max((len(name) for _, name, _ in marks), default=0) <= _SHORT_NAME
+    points = _POINTS_OF_SHORT_NAME if upright else _POINTS_OF_LINE
+    gap = points / (ax.get_window_extent().width * 72 / ax.figure.dpi)
+    marks = sorted(_heaviest(marks, max(1, int(_FULL / gap))))
     style = {"rotation": 0 if upright else 90, "ha": "center", "va": "bottom"}
-    texts = _apart(ax, along, _POINTS_OF_SHORT_NAME if upright else _POINTS_OF_LINE)
-    for place, text, (_, name) in zip(along, texts, marks, strict=True):
+    along = np.array([place for place, _, _ in marks])
+    for place, text, (_, name, _) in zip(along, _apart(along, gap), marks, strict=True):
         drawn += ax.plot(
             [place, place, text],
             [0.95, 1.0, 1.06],
@@ -103,15 +163,17 @@ def _draw_marks(marks, drawn, ax):
         drawn.append(ax.annotate(name, **where, **style, fontsize="small"))
 
 
-def _apart(ax, places, points):
-    """Return places moved as little as possible to be `points` apart.
+def _heaviest(marks, n_marks):
+    return sorted(marks, key=lambda mark: -mark[2])[:n_marks]
+
+
+def _apart(places, gap):
+    """Return places from 0 to 1 moved as little as possible to be `gap` apart.
 
     Least squares under a smallest distance is an isotonic regression of the
     places with that distance taken out.
     """
     if len(places) < 2:
         return places
-    width = ax.get_window_extent().width * 72 / ax.figure.dpi
-    gap = min(points / width, 1 / (len(places) - 1))
     steps = gap * np.arange(len(places))
     return isotonic_regression(places - steps, y_min=0, y_max=1 - steps[-1]) + steps

@@ -5,6 +5,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from skspectra.inspection._axis import written
+
 __all__ = ["OscillatorDisplay"]
 
 # Okabe and Ito's colours; a marker of its own besides, for print in grey. The second
@@ -93,7 +95,7 @@ class OscillatorDisplay:
         Parameters
         ----------
         estimator : MaskedSpectralPretrainer, SpectralRegressor or Pipeline
-            Fitted, with `encoder="state_space"`; a pretrainer may be frozen, and a
+            Fitted, with `encoder="state_space"`; any may be frozen, and a
             pipeline ends in one of these. A fine-tuned regressor has oscillators of
             its own.
         x_unit : str, default=None
@@ -115,7 +117,10 @@ class OscillatorDisplay:
         NotFittedError
             If the estimator is not fitted.
         """
-        model = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        thawed = estimator
+        if isinstance(estimator, FrozenEstimator):
+            thawed = estimator.estimator
+        model = thawed[-1] if isinstance(thawed, Pipeline) else thawed
         model = model.estimator if isinstance(model, FrozenEstimator) else model
         check_is_fitted(model)
         encoder = getattr(getattr(model, "module_", None), "encoder", None)
@@ -183,7 +188,7 @@ class OscillatorDisplay:
         ax.set_yscale("log")
         ax.set_xlim(0, 0.5)
         ax.set_xlabel("Frequency (cycles per token)")
-        ax.set_ylabel(f"Decay length ({self.unit})")
+        ax.set_ylabel(f"Decay length ({written(self.unit)})")
         ax.spines[["top", "right"]].set_visible(False)
         self._explain(ax, *shown)
         self.ax_, self.figure_ = ax, ax.figure

@@ -64,11 +64,11 @@ def saliency_map(
     Parameters
     ----------
     estimator : SpectralRegressor, SpectralClassifier or Pipeline
-        Fitted. The prediction of a classifier is here the logarithm of the odds of
-        one class or label, which takes the place of y and has no unit. Of a pipeline
-        the last step is looked into: the steps before it transform X, and the map
-        then belongs to the transformed spectra, channel by channel, and not to X.
-        Only the network is differentiated.
+        Fitted; any may be frozen. The prediction of a classifier is here the logarithm
+        of the odds of one class or label, which takes the place of y and has no unit.
+        Of a pipeline the last step is looked into: the steps before it transform X,
+        and the map then belongs to the transformed spectra, channel by channel, and
+        not to X. Only the network is differentiated.
     X : array-like of shape (n_samples, n_channels)
         Spectra, in the unit of the training data.
     y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
@@ -242,13 +242,16 @@ def last_step(estimator, X, attribute, wanted):
     NotFittedError
         If it is not fitted.
     """
+    given = estimator
+    if isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
     piped = isinstance(estimator, Pipeline)
     last = estimator[-1] if piped else estimator
     last = last.estimator if isinstance(last, FrozenEstimator) else last
     if not hasattr(last, attribute):
         raise TypeError(
             f"estimator must be {wanted}, or a Pipeline that ends in one; of a search "
-            f"pass its best_estimator_. Got {estimator!r} instead."
+            f"pass its best_estimator_. Got {given!r} instead."
         )
     check_is_fitted(last)
     return last, estimator[:-1].transform(X) if piped and len(estimator) > 1 else X
@@ -263,19 +266,22 @@ def _spectra(model, X):
 def _output(model, target):
     """Return which output of the network belongs to a target."""
     if hasattr(model, "classes_"):
-        allowed = list(model.classes_)
+        allowed = np.asarray(model.classes_).tolist()
         if target is None and len(allowed) == 2 and not model._is_multilabel:
             return 1
-        kind = "one of the classes"
+        kind, remedy = "one of the classes", "one of these"
     else:
         allowed = list(range(len(model.y_scale_)))
         if target is None and len(allowed) == 1:
             return 0
-        kind = "the column of one of the targets"
-    if target not in allowed:
+        kind, remedy = "the column of one of the targets", "which column of y"
+    # True is equal to 1, and no column or class 1.
+    misread = isinstance(target, bool | np.bool_) and not isinstance(allowed[0], bool)
+    if np.ndim(target) or misread or target not in allowed:
         raise ValueError(
             f"The 'target' parameter of saliency_map must be {kind} that "
-            f"{type(model).__name__} was fitted on, {allowed}. Got {target!r} instead."
+            f"{type(model).__name__} was fitted on, {allowed}. Got {target!r} instead: "
+            f"pass target=, {remedy}."
         )
     return allowed.index(target)
 

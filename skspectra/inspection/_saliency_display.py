@@ -3,7 +3,13 @@
 import numpy as np
 
 from skspectra._validation import StrOptions, validate_params
-from skspectra.inspection._axis import channel_positions, mark_positions, set_up_axis
+from skspectra.inspection._axis import (
+    channel_positions,
+    check_labels,
+    fit_title,
+    mark_positions,
+    set_up_axis,
+)
 from skspectra.inspection._saliency import saliency_map
 
 __all__ = ["SaliencyDisplay"]
@@ -35,7 +41,8 @@ class SaliencyDisplay:
         Unit of `x_axis`, such as "nm", "cm-1" or "keV".
     labels : dict, default=None
         Names of elements or bands, and for each its position on the axis, or a list
-        of positions. Those outside of the axis are left out.
+        of positions. Those outside of the axis are left out, and where there is no
+        room for all names, those where the saliency is lowest.
     name : str, default="Saliency"
         What the values are; the title of the y axis.
 
@@ -155,7 +162,8 @@ class SaliencyDisplay:
         x_unit : str, default=None
             Unit of the positions.
         labels : dict, default=None
-            Names of elements or bands and their positions.
+            Names of elements or bands and their positions. In a narrow drawing those
+            where the saliency is lowest are left out.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
 
@@ -206,10 +214,11 @@ class SaliencyDisplay:
         Raises
         ------
         ValueError
-            If the arrays are not of one length.
+            If the arrays are not of one length, or labels have no positions.
         """
         saliency = np.asarray(self.saliency, dtype=np.float64)
         owner = type(self).__name__
+        marks = check_labels(self.labels or {}, owner)
         positions = channel_positions(self.x_axis, len(saliency), owner)
         if self.spectrum is not None and np.shape(self.spectrum) != saliency.shape:
             raise ValueError(
@@ -231,8 +240,10 @@ class SaliencyDisplay:
         self.ax_, self.figure_, self.spectrum_ax_ = ax, ax.figure, None
         if show_spectrum and self.spectrum is not None:
             self.spectrum_ax_ = _draw_behind(ax, positions, self.spectrum)
-        if self.labels:
-            mark_positions(ax, self.labels)
+        if marks:
+            nearest = [np.abs(positions - mark[0]).argmin() for mark in marks]
+            mark_positions(ax, marks, np.abs(saliency)[nearest])
+        fit_title(ax)
         return self
 
 

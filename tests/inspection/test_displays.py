@@ -85,7 +85,7 @@ def test_an_axis_given_comes_before_that_of_the_pretrainer(model):
         model, X, x_axis=wavenumbers, x_unit="cm-1"
     )
     np.testing.assert_allclose(line(display.ax_)[0], wavenumbers)
-    assert display.ax_.get_xlabel() == "Wavenumber (cm-1)"
+    assert display.ax_.get_xlabel() == "Wavenumber (cm⁻¹)"
     # It falls, and is drawn falling.
     left, right = display.ax_.get_xlim()
     assert left == wavenumbers[0] > right == wavenumbers[-1]
@@ -134,6 +134,58 @@ def test_names_of_close_positions_do_not_overlap(word):
     assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
     assert all(display.figure_.bbox.x0 <= box.x0 for box in boxes)
     assert all(box.x1 <= display.figure_.bbox.x1 for box in boxes)
+
+
+LINES = {name: 1.0 + 0.7 * k for k, name in enumerate(map(chr, range(65, 88)))}
+
+
+@pytest.mark.parametrize("word", ["{}x", "line {}"])
+def test_where_names_do_not_fit_those_of_low_saliency_are_left_out(word):
+    labels = {word.format(name): place for name, place in LINES.items()}
+    x_axis, rng = np.linspace(0, 20, 400), np.random.default_rng(0)
+    saliency = rng.uniform(size=400)
+    ax = plt.subplots(figsize=(3.2, 2.2), layout="constrained")[1]
+    title = "Mean absolute gradient of the prediction"
+    options = {"x_axis": x_axis, "labels": labels, "name": title}
+    display = SaliencyDisplay(saliency, spectrum=saliency, **options).plot(ax)
+    display.figure_.canvas.draw()
+    shown = names_above(ax)
+    at = {
+        name: saliency[np.abs(x_axis - place).argmin()]
+        for name, place in labels.items()
+    }
+    assert 5 < len(shown) < len(labels)
+    assert set(shown) == set(sorted(at, key=at.get)[-len(shown) :])
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
+    # The title is whole, in lines.
+    assert ax.get_ylabel().split() == title.split()
+    box = ax.yaxis.label.get_window_extent()
+    assert display.figure_.bbox.y0 <= box.y0 < box.y1 <= display.figure_.bbox.y1
+    # Those left out come back where there is room.
+    ax.set_xlim(0.5, 3.5)
+    assert len(names_above(ax)) == 4
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"Ca": "x"},
+        {"Ca": "3.69"},
+        {"Ca": np.nan},
+        {"Ca": [3.69, np.inf]},
+        {"Ca": None},
+        {"Ca": [[3.69]]},
+        {"Ca": [3.69, [4.01]]},
+        {20: 3.69},
+        ["Ca"],
+    ],
+)
+def test_labels_that_are_no_names_with_numbers_are_refused(labels):
+    with pytest.raises(ValueError, match=r"'labels' .* must map names to") as e:
+        SaliencyDisplay(BUMP, labels=labels).plot()
+    assert "of SaliencyDisplay must" in str(e.value)
+    assert f"Got {labels!r} instead" in str(e.value)
 
 
 def test_a_display_draws_again_and_where_it_is_told(model):

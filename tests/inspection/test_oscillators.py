@@ -86,6 +86,8 @@ def test_a_regressor_shows_its_own_oscillators():
     model = SpectralRegressor(pretrainer(x_axis=NIR.x_axis), max_epochs=3, lr=1e-2)
     piped = make_pipeline(InstanceNormalizer(), model).fit(X, Y)
     display = OscillatorDisplay.from_estimator(piped)
+    frozen = OscillatorDisplay.from_estimator(FrozenEstimator(piped))
+    np.testing.assert_array_equal(frozen.frequencies, display.frequencies)
     before = OscillatorDisplay.from_estimator(piped[-1].pretrainer_)
     assert display.token_width == before.token_width
     assert not np.allclose(display.frequencies, before.frequencies, atol=1e-6)
