@@ -106,7 +106,7 @@ SETTINGS["desk"] = Setting(
     n_entropic_steps=200,
     batch_size=32,
     fine_tune_steps=150,
-    seeds=3,
+    seeds=4,
 )
 SETTINGS["full"] = Setting(
     n_channels=3601,
