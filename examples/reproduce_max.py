@@ -680,7 +680,8 @@ def claims_on_labels(labels):
     yield judge(
         "A third of the labels beats a network from scratch with all (reported with "
         "500: CaCO3 .970 against .968; TOC .783 against .835, so not reproducible).",
-        f"R² with {third} labels minus that from scratch with all",
+        f"R² with {third} of {n_labels.max():.0f} labels, the largest size up to a "
+        "third, minus that from scratch with all",
         {
             target: table[target]["fine-tuned"][third]
             - table[target]["from scratch"][ALL]

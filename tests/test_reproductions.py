@@ -100,8 +100,16 @@ def test_sma_a_claim_that_holds_on_some_sets_holds_in_part(sma):
     assert sma.verdict([0.7, 1.1], [0.9, 1.2]) == "did not hold"
     assert sma.verdict([0.7, 0.7, 0.9], [0.9, 0.9, 1.1]) == "held"
     cost = {"model": ["a", "b"], "precision": "float32", "device": "cpu"}
-    for slower, expected in ((1.04, "held"), (1.2, "held in part")):
-        table = pd.DataFrame({**cost, "ratio": [1.0, slower]})
+    for low, high, expected in (
+        (1.0, 1.04, "held"),
+        (1.1, 1.2, "held in part"),
+        (1.0, [1.1, 1.1], "not shown"),
+        ([1.1, 1.1], [1.2, 1.2], "did not hold"),
+    ):
+        low, high = ([1.0, x] if isinstance(x, float) else x for x in (low, high))
+        table = pd.DataFrame(
+            {**cost, "ratio": low, "ratio_low": low, "ratio_high": high}
+        )
         (sentence,) = sma.judge_claims(pd.DataFrame(columns=["other", "data"]), table)
         assert f": {expected}.**" in sentence
 
