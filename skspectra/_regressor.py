@@ -68,8 +68,14 @@ class SpectralRegressor(RegressorMixin, SupervisedModel):
     device : str, default="auto"
         Where to compute: "auto" takes a CUDA GPU if there is one.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Arithmetic of the training; "auto" takes bfloat16 where the device has
-        matrix units for it. Predictions are computed in float64.
+        Arithmetic of the training; "auto" takes bfloat16 where the device multiplies
+        it faster and batches are large enough to gain by it. Predictions are
+        computed in float64.
+    compile : bool, default=False
+        Have torch compile the network, which takes about a minute before the training
+        and a C++ compiler. On a CPU steps were then 1.0 (float32) and 1.3 times
+        (bfloat16) as fast; on a GPU the launches of a step, which small networks wait
+        for, are recorded and played as one.
     callbacks : list of skorch callbacks, default=None
         Told of each epoch and batch.
     random_state : int, RandomState instance or None, default=None

@@ -48,6 +48,7 @@ class SupervisedModel(BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "compile": ["boolean"],
         "callbacks": [list, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -70,6 +71,7 @@ class SupervisedModel(BaseEstimator):
         n_iter_no_change=20,
         device="auto",
         precision="auto",
+        compile=False,
         callbacks=None,
         random_state=None,
         verbose=0,
@@ -88,6 +90,7 @@ class SupervisedModel(BaseEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.device = device
         self.precision = precision
+        self.compile = compile
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose

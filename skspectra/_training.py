@@ -11,13 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    GradientNormClipping,
-    LRScheduler,
-    PrintLog,
-)
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler, PrintLog
 from skorch.helper import predefined_split
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
@@ -28,6 +22,9 @@ from skspectra._inference import resolve_device, resolve_precision
 # torch's generator belongs to the whole process: two trainings in threads would
 # draw from it in turns, and neither could be repeated.
 _ONE_AT_A_TIME = threading.Lock()
+
+# Longer gradients, all parameters together, are cut to this norm.
+_MOST_GRADIENT = 1.0
 
 
 @dataclass
@@ -103,9 +100,23 @@ class _WholeBatches:
 class _Net(NeuralNet):
     """skorch's net around an objective: a module whose output is the loss."""
 
-    def __init__(self, *args, autocast=None, mask_token_lr=None, **kwargs):
+    def __init__(
+        self, *args, autocast=None, mask_token_lr=None, compile_module=False, **kwargs
+    ):
         self.autocast, self.mask_token_lr = autocast, mask_token_lr
+        self.compile_module = compile_module
         super().__init__(*args, **kwargs)
+
+    def initialize(self):
+        super().initialize()
+        self.loss_of = self.module_.forward
+        if self.compile_module:
+            # On a GPU the launches of a step are recorded and played as one.
+            on_gpu = torch.device(self.device).type == "cuda"
+            mode = "reduce-overhead" if on_gpu else "default"
+            self.loss_of = torch.compile(self.loss_of, mode=mode)
+        self.clipped = [*self.module_.parameters()]
+        return self
 
     def get_params_for_optimizer(self, prefix, named_parameters):
         """Leave biases, norms and single vectors out of the weight decay."""
@@ -130,12 +141,13 @@ class _Net(NeuralNet):
     def infer(self, x, **fit_params):
         device = torch.device(self.device).type
         with torch.autocast(device, self.autocast, enabled=self.autocast is not None):
-            return self.module_(*x)
+            return self.loss_of(*x)
 
     def train_step_single(self, batch, **fit_params):
-        self._set_training(True)
+        """Compute the gradients of a batch; the epoch has set the training mode."""
         loss = self.infer(batch)
         loss.backward()
+        nn.utils.clip_grad_norm_(self.clipped, _MOST_GRADIENT)
         return {"loss": loss, "y_pred": loss}
 
     def validation_step(self, batch, **fit_params):
@@ -147,6 +159,7 @@ class _Net(NeuralNet):
         """Run an epoch; the loss is fetched from the device once, at its end."""
         if iterator is None:
             return
+        self._set_training(training)
         total, n_rows = 0.0, 0
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
@@ -204,6 +217,7 @@ def train(
     n_iter_no_change: int = 20,
     device: str = "auto",
     precision: str = "auto",
+    compile: bool = False,
     callbacks: list | None = None,
     verbose: int = 0,
 ) -> TrainingResult:
@@ -217,8 +231,8 @@ def train(
     ----------
     build : callable
         Returns a module whose forward takes one batch of each array and
-        returns the loss. Called under `seed`, so that its initial weights are
-        repeatable.
+        returns the loss, and whose `encoder` is a SpectralEncoder. Called under
+        `seed`, so that its initial weights are repeatable.
     *arrays : ndarray of shape (n_samples, ...)
         Training data, float32.
     seed : int
@@ -232,7 +246,7 @@ def train(
         `n_iter_no_change` epochs and the best weights come back.
     n_iter_no_change : int, default=20
         Patience, in epochs; ignored without `validation`.
-    device, precision, callbacks, verbose
+    device, precision, compile, callbacks, verbose
         As in the estimators.
 
     Returns
@@ -256,11 +270,13 @@ def train(
         module = build()
         if max_epochs == 0:
             return TrainingResult(module.eval(), [], [])
+        batch_size = min(batch_size, len(arrays[0]))
+        encoder = module.encoder
+        n_numbers = batch_size * encoder.n_tokens * encoder.embed_dim
         n_steps = count_steps(len(arrays[0]), batch_size, max_epochs)
         schedule = _warmup_then_cosine(n_steps, warmup)
         own = [
             ("divergence", _RaiseOnDivergence()),
-            ("clipping", GradientNormClipping(1.0)),
             ("schedule", LRScheduler(LambdaLR, lr_lambda=schedule, step_every="batch")),
         ]
         if validation is not None:
@@ -268,8 +284,9 @@ def train(
             own.append(("patience", _EarlyStopping(n_iter_no_change, validation)))
         net = _Net(
             module,
-            autocast=resolve_precision(precision, where),
+            autocast=resolve_precision(precision, where, n_numbers),
             mask_token_lr=mask_token_lr_scale * lr,
+            compile_module=compile,
             criterion=nn.Identity,
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=weight_decay,

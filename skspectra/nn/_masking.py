@@ -176,7 +176,7 @@ def _votes(queries: Tensor, keys: Tensor, n_voters: int) -> Tensor:
     return score.scatter(1, voters, 1e4 + torch.rand(voters.shape, device=device))
 
 
-def matched_spans(mask: Tensor) -> tuple[Tensor, Tensor]:
+def matched_spans(mask: Tensor, n_hidden: int) -> tuple[Tensor, Tensor]:
     """Lay the hidden and the visible runs of masks out anew, in random order.
 
     Each row gets the runs of the row before it (the first those of the last), laid on
@@ -187,7 +187,9 @@ def matched_spans(mask: Tensor) -> tuple[Tensor, Tensor]:
     Parameters
     ----------
     mask : bool Tensor of shape (batch, n_tokens)
-        True where a token is hidden; every row hides the same number.
+        True where a token is hidden.
+    n_hidden : int
+        Number of hidden tokens, the same in every row.
 
     Returns
     -------
@@ -214,7 +216,8 @@ def matched_spans(mask: Tensor) -> tuple[Tensor, Tensor]:
     run = torch.searchsorted(ends, places, right=True)
     new = mask[:, :1] ^ (run % 2).bool()
     new = _from(torch.randint(n_tokens, (batch, 1), device=device), new)
-    return new, visible_ids(new)
+    # Visible tokens first, in their order; to count them would wait for a GPU.
+    return new, new.byte().argsort(dim=1, stable=True)[:, : n_tokens - n_hidden]
 
 
 def visible_ids(mask: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from skspectra.nn._autoencoder import MaskedAutoencoder, hidden_channels
+from skspectra.nn._encoder import SpectralEncoder
 from skspectra.nn._losses import masked_mse
 from skspectra.nn._masking import (
     block_mask,
@@ -72,6 +73,11 @@ class ReconstructionObjective(nn.Module):
         self.transport_weight = transport_weight
         self.n_steps = 0
 
+    @property
+    def encoder(self) -> SpectralEncoder:
+        """The encoder that is trained."""
+        return self.autoencoder.encoder
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the loss of a batch under a fresh mask.
 
@@ -87,14 +93,16 @@ class ReconstructionObjective(nn.Module):
             The filling of the last patch is no channel, so it is never counted.
         """
         mask, ids_keep = self.draw_mask(x)
-        self.n_steps += self.training
         rebuilt = self.autoencoder(x, mask, ids_keep)
-        counted = hidden_channels(mask, self.autoencoder.encoder)
+        counted = hidden_channels(mask, self.encoder)
         loss = masked_mse(rebuilt, x, counted)
         if self.transport is None:
             return loss
         return loss + self.transport_weight * self.transport(rebuilt, x, counted)
 
+    # Numbers of hidden tokens, counted steps and draws change from step to step: code
+    # compiled for one would not do for the next.
+    @torch.compiler.disable
     def draw_mask(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Choose what is hidden of each spectrum.
 
@@ -110,7 +118,9 @@ class ReconstructionObjective(nn.Module):
         ids_keep : int64 Tensor of shape (batch, n_kept)
             Indices of the visible tokens, ascending.
         """
-        encoder = self.autoencoder.encoder
+        encoder = self.encoder
+        share = self._guided_share()
+        self.n_steps += self.training
         n_hidden = count_hidden(encoder.n_tokens, self._draw_ratio())
         shape = len(x), encoder.n_tokens, n_hidden
         if self.masking == "random":
@@ -120,8 +130,10 @@ class ReconstructionObjective(nn.Module):
             return block_mask(*shape, length, device=x.device)
         with torch.no_grad():
             queries, keys = encoder.first_attention(x)
-        guided = self_guided_mask(queries, keys, n_hidden, self._guided_share())
-        return guided if self.masking == "self_guided" else matched_spans(guided[0])
+        guided = self_guided_mask(queries, keys, n_hidden, share)
+        if self.masking == "matched_spans":
+            return matched_spans(guided[0], n_hidden)
+        return guided
 
     def _draw_ratio(self) -> float:
         low, high = self.mask_ratio

@@ -29,7 +29,9 @@ def draw(masking, batch, n_tokens, n_hidden):
     if masking == "block":
         return nn.block_mask(batch, n_tokens, n_hidden, 3.0)
     guided = nn.self_guided_mask(*attention(batch, n_tokens), n_hidden)
-    return guided if masking == "self_guided" else nn.matched_spans(guided[0])
+    if masking == "matched_spans":
+        return nn.matched_spans(guided[0], n_hidden)
+    return guided
 
 
 MASKINGS = ["random", "block", "self_guided", "matched_spans"]
@@ -264,7 +266,7 @@ def test_matched_spans_have_the_runs_of_another_row():
     torch.manual_seed(0)
     for n_tokens, n_hidden in [(31, 11), (16, 9), (5, 2), (2, 1), (9, 8)]:
         mask, _ = nn.self_guided_mask(*attention(40, n_tokens), n_hidden)
-        moved, _ = nn.matched_spans(mask)
+        moved, _ = nn.matched_spans(mask, n_hidden)
         for i in range(40):
             assert ring_runs(moved[i]) == ring_runs(mask[i - 1])
         assert not torch.equal(moved, mask.roll(1, dims=0))
@@ -274,7 +276,7 @@ def test_matched_spans_forget_where_the_runs_were():
     torch.manual_seed(0)
     mask = torch.zeros(6000, 12, dtype=torch.bool)
     mask[:, :2] = mask[:, 5] = True  # one mask; runs 2 and 1, gaps 3 and 6
-    moved, _ = nn.matched_spans(mask)
+    moved, _ = nn.matched_spans(mask, 3)
     kinds, counts = torch.unique(moved, dim=0, return_counts=True)
     # Two orders on a ring, each from any of twelve tokens on.
     assert len(kinds) == 24
