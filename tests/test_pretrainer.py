@@ -174,6 +174,45 @@ def test_transform_is_the_mean_of_the_tokens(fitted, X):
     np.testing.assert_allclose(fitted.transform(X), tokens.mean(dim=1), atol=1e-6)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("encoder", ["transformer", "state_space"])
+def test_an_embedding_does_not_depend_on_its_company(X, encoder, precision):
+    pretrainer = small(encoder=encoder, precision=precision).fit(X)
+    together = pretrainer.transform(np.tile(X, (3, 1)))  # more than one pass
+    alone = np.concatenate([pretrainer.transform(row[None]) for row in X])
+    order = np.random.RandomState(0).permutation(len(X))
+    np.testing.assert_allclose(together[: len(X)], alone, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(together[-len(X) :], alone, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(
+        pretrainer.transform(X[order]), alone[order], rtol=0, atol=1e-7
+    )
+
+
+def test_embeddings_are_rounded_to_bfloat16_on_request_alone(fitted, X):
+    exact = fitted.transform(X)
+    auto = clone(fitted).set_params(precision="auto")
+    rough = clone(fitted).set_params(precision="bfloat16")
+    for other in (auto, rough):
+        vars(other).update({k: v for k, v in vars(fitted).items() if k.endswith("_")})
+    np.testing.assert_array_equal(auto.transform(X), exact)
+    error = rough.transform(X) - exact
+    assert 1e-5 < np.abs(error).max() / np.abs(exact).max() < 2e-2
+
+
+def test_spectra_are_scaled_for_embedding_a_few_at_a_time(fitted, X, monkeypatch):
+    n_rows = []
+
+    def scale_spectra(rows, mean, scale):
+        n_rows.append(len(rows))
+        return ((rows - mean) / scale).astype(np.float32)
+
+    monkeypatch.setattr("skspectra._pretrainer.scale_spectra", scale_spectra)
+    many = np.tile(X, (30, 1)).astype(np.float32)
+    fitted.transform(many)
+    assert sum(n_rows) == len(many)
+    assert max(n_rows) * fitted.n_tokens_ <= 1024
+
+
 def test_units_do_not_matter(X):
     one = small().fit(X)
     other = small().fit(1000.0 * X)

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 
 from skspectra import nn
+from skspectra.nn._transformer import attend_plainly
 
 N_CHANNELS, PATCH_SIZE = 22, 4  # the last patch holds 2 channels and 2 zeros
 N_TOKENS = 6
@@ -202,6 +204,65 @@ def test_predictor_is_a_linear_map_of_its_tokens(pooling, n_read):
     expected = read @ torch.tensor(coef, dtype=torch.float32).T
     expected += torch.tensor(intercept)
     assert torch.allclose(predictor(spectra()), expected, atol=1e-5)
+
+
+def block_by_hand(block, tokens):
+    """A transformer block head by head, as the textbook has it."""
+
+    def norm(x, layer):
+        x = (x - x.mean(-1, keepdim=True)) / (x.var(-1, correction=0) + 1e-6).sqrt()[
+            ..., None
+        ]
+        return x * layer.weight + layer.bias
+
+    q, k, v = (
+        norm(tokens, block.attention_norm) @ block.qkv.weight.T + block.qkv.bias
+    ).chunk(3, dim=-1)
+    width = tokens.shape[-1] // block.n_heads
+    heads = []
+    for h in range(block.n_heads):
+        part = slice(h * width, (h + 1) * width)
+        logits = q[..., part] @ k[..., part].mT / width**0.5
+        weights = logits.exp() / logits.exp().sum(-1, keepdim=True)
+        heads.append(weights @ v[..., part])
+    mixed = torch.cat(heads, dim=-1) @ block.attention_out.weight.T
+    tokens = tokens + mixed + block.attention_out.bias
+    inner = norm(tokens, block.mlp_norm) @ block.mlp_in.weight.T + block.mlp_in.bias
+    inner = 0.5 * inner * (1 + torch.erf(inner / 2**0.5))
+    return tokens + inner @ block.mlp_out.weight.T + block.mlp_out.bias
+
+
+@pytest.mark.parametrize("n_tokens", [1, 7, 64])
+@pytest.mark.parametrize(
+    "dtype, tolerance", [(torch.float64, 1e-12), (torch.float32, 1e-5), ("bf16", 2e-2)]
+)
+def test_a_block_is_that_of_the_textbook(n_tokens, dtype, tolerance):
+    torch.manual_seed(0)
+    block = nn.TransformerBlock(24, 3).double()
+    tokens = torch.randn(2, n_tokens, 24, dtype=torch.float64, requires_grad=True)
+    grad = torch.randn_like(tokens)
+    expected = block_by_hand(block, tokens)
+    inputs = [tokens, *block.parameters()]
+    expected = [expected, *torch.autograd.grad(expected, inputs, grad)]
+
+    low = dtype == "bf16"
+    block.to(torch.float32 if low else dtype)
+    rough = tokens.detach().to(torch.float32 if low else dtype).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=low):
+        got = block(rough)
+    inputs = [rough, *block.parameters()]
+    got = [got, *torch.autograd.grad(got, inputs, grad.to(got.dtype))]
+    for one, other in zip(got, expected, strict=True):
+        assert (one - other).norm() <= tolerance * (1e-3 + other.norm())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_plain_attention_is_that_of_torch(dtype):
+    torch.manual_seed(0)
+    q, k, v = torch.randn(3, 2, 4, 9, 8, dtype=dtype).unbind()
+    expected = scaled_dot_product_attention(q.double(), k.double(), v.double())
+    error = attend_plainly(q, k, v) - expected
+    assert error.norm() <= {8: 1e-14, 2: 2e-2}[dtype.itemsize] * expected.norm()
 
 
 def test_an_encoder_keeps_its_promise_for_any_number_of_tokens():
