@@ -6,6 +6,8 @@ cost of transport does, and in one dimension it has a closed form: cumulative su
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 
@@ -43,6 +45,8 @@ def wasserstein_1d(prediction: Tensor, target: Tensor) -> Tensor:
     return surplus[..., :-1].abs().sum(-1)
 
 
+# Compiled, the passes in place come out slower than they are here.
+@torch.compiler.disable
 def windowed_wasserstein(
     prediction: Tensor, target: Tensor, counted: Tensor, window: int = 64
 ) -> Tensor:
@@ -85,19 +89,71 @@ def windowed_wasserstein(
     Tensor of shape ()
         In the target's units, float32 at least; 0 if nothing counts.
     """
-    dtype = torch.promote_types(prediction.dtype, torch.float32)
-    error = torch.where(counted, prediction.to(dtype) - target.to(dtype), 0.0)
-    half = max(1, min(window, error.shape[-1]) // 2)
-    # A half window of nothing at either end: then every channel is in two windows.
-    ends = (half, half + -error.shape[-1] % half)
-    surplus = pad(error, ends).unflatten(-1, (-1, half)).cumsum(-1)
-    in_half = surplus[..., -1:]
-    left, right = in_half[..., :-1, :], in_half[..., 1:, :]
-    mean = (left + right) / (2 * half)
-    steps = torch.arange(1, half + 1, dtype=dtype, device=error.device)
-    expected = mean * steps
-    cost = (surplus[..., :-1, :] - expected).abs().sum()
-    cost = cost + (surplus[..., 1:, :] + (left - mean * half) - expected).abs().sum()
-    n_in_half = pad(counted, ends).unflatten(-1, (-1, half)).sum(-1)
-    n_in_window = (n_in_half[..., :-1] + n_in_half[..., 1:]).to(dtype)
-    return cost / (2 * half) / n_in_window.sqrt().sum().clamp(min=1)
+    half = max(1, min(window, prediction.shape[-1]) // 2)
+    return _WindowedTransport.apply(prediction, target, counted, half)
+
+
+class _WindowedTransport(Function):
+    """The loss, and its gradient in the same passes over memory.
+
+    As single operations, each with its own derivative, it takes nearly twice as long.
+    """
+
+    @staticmethod
+    def forward(ctx, prediction, target, counted, half):
+        n_channels = prediction.shape[1]
+        dtype = torch.promote_types(prediction.dtype, torch.float32)
+        # An empty half window before every row separates it from the one above. So
+        # the half windows of all rows form a ring, and each is in two windows.
+        ones = pad(counted.view(torch.uint8), (half, -n_channels % half))
+        kept = ones.to(dtype)
+        error = torch.empty_like(kept)
+        inside = slice(half, half + n_channels)
+        error[:, inside].copy_(prediction).sub_(target.to(dtype))
+        # As integers 0 times NaN is 0; torch.where takes four times as long.
+        error.view(torch.int64 if dtype == torch.float64 else torch.int32).mul_(ones)
+        # Lower precision would round the sums.
+        with torch.autocast(error.device.type, enabled=False):
+            gradient = _gradient_of_cost(error.view(-1, half)).view_as(error)
+            n_in_half = kept.view(-1, half).mv(kept.new_ones(half))
+        gradient.mul_(kept)
+        n_in_window = n_in_half + n_in_half.roll(-1)
+        divisor = 2 * half * n_in_window.sqrt().sum().clamp(min=1)
+        ctx.save_for_backward(gradient[:, inside], divisor)
+        # The cost is linear in the error between its kinks.
+        return gradient.view(-1).dot(error.view(-1)) / divisor
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, upstream):
+        gradient, divisor = ctx.saved_tensors
+        gradient = gradient * (upstream / divisor)
+        return gradient, -gradient if ctx.needs_input_grad[1] else None, None, None
+
+
+def _gradient_of_cost(error: Tensor) -> Tensor:
+    """Return the derivative of the summed cost of all windows by the error.
+
+    Window w consists of the rows w and w + 1 of the error. With :math:`c` the
+    cumulative sums of row r, :math:`t` its total and :math:`u = i / half`, all that
+    depends on the row alone is its bridge :math:`b_i = c_i - u t`, and the surplus
+    that is moved past channel i is :math:`b_i + u (t - t_{next}) / 2` where the row
+    is the first of a window and :math:`b_i + (1 - u) (t_{last} - t) / 2` where it is
+    the second. The derivative goes back through these, from the signs.
+    """
+    half = error.shape[1]
+    rising = torch.linspace(1 / half, 1, half, dtype=error.dtype, device=error.device)
+    falling = 1 - rising
+    bridge = error.cumsum(1)
+    total = bridge[:, -1].clone()
+    drop = (total - total.roll(-1))[:, None]
+    bridge.addcmul_(total[:, None], rising, value=-1)
+    # From here on everything is in place: memory is what takes the time.
+    first = torch.addcmul(bridge, drop, rising, value=0.5).sign_()
+    second = bridge.addcmul_(drop.roll(1, 0), falling, value=0.5).sign_()
+    by_drop = first.mv(rising).add_(second.mv(falling).roll(-1))
+    both = first.add_(second)
+    by_total = by_drop - by_drop.roll(1)
+    constant = both.mv(falling).add_(by_total, alpha=0.5)
+    # Sums from each channel to the end of its row are all, less those up to it.
+    return both.sub_(torch.cumsum(both, 1, out=second)).add_(constant[:, None])

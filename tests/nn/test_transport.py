@@ -3,6 +3,7 @@ import ot
 import pytest
 import torch
 from scipy.stats import wasserstein_distance
+from torch.nn.functional import pad
 
 from skspectra import nn
 
@@ -99,6 +100,43 @@ def test_windowed_transport_equals_its_definition(window, ratio):
     width = min(window, p.shape[1]) // 2 * 2
     expected = by_definition(p - t, counted, width)
     assert ours.item() == pytest.approx(expected, rel=1e-10)
+
+
+def plainly(prediction, target, counted, half):
+    """The formula of the docstring in operations that torch differentiates."""
+    error = torch.where(counted, prediction - target, 0.0)
+    ends = (half, half + -error.shape[1] % half)
+    windows = pad(error, ends).unfold(1, 2 * half, half)
+    surplus = (windows - windows.mean(2, keepdim=True)).cumsum(2)
+    # The last is 0 but for rounding, whose sign means nothing.
+    cost = surplus[..., :-1].abs().sum() / (2 * half)
+    n_in_window = pad(counted, ends).unfold(1, 2 * half, half).sum(2)
+    return cost / n_in_window.double().sqrt().sum().clamp(min=1)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0])
+@pytest.mark.parametrize(
+    "shape, window",
+    [((3, 256), 64), ((2, 37), 8), ((4, 100), 7), ((1, 5), 64), ((2, 2), 2)],
+)
+def test_windowed_transport_and_its_gradients_equal_plain_ones(shape, window, ratio):
+    drawn = torch.Generator().manual_seed(0)
+    p, t = torch.randn(2, *shape, dtype=torch.float64, generator=drawn)
+    counted = torch.rand(shape, generator=drawn) < ratio
+    half = min(window, shape[1]) // 2
+    p.requires_grad_()
+    t.requires_grad_()
+    plain = plainly(p, t, counted, half)
+    ours = nn.windowed_wasserstein(p, t, counted, window)
+    assert ours.item() == pytest.approx(plain.item(), rel=1e-10)
+    expected = torch.autograd.grad(plain, (p, t))
+    for is_, should in zip(torch.autograd.grad(ours, (p, t)), expected, strict=True):
+        assert torch.allclose(is_, should, rtol=1e-10, atol=1e-13)
+    single = p.detach().float().requires_grad_()
+    loss = nn.windowed_wasserstein(single, t.detach(), counted, window)
+    (gradient,) = torch.autograd.grad(loss, single)
+    assert loss.item() == pytest.approx(plain.item(), rel=1e-5)
+    assert torch.allclose(gradient.double(), expected[0], rtol=1e-4, atol=1e-6)
 
 
 def test_gradient_of_windowed_transport_equals_finite_differences():
