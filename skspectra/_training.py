@@ -170,6 +170,17 @@ class _Net(NeuralNet):
         self.history.record(prefix + "_loss", (total / n_rows).item())
 
 
+_SETTINGS = {  # of skorch's net, the same for every training
+    "criterion": nn.Identity,
+    "optimizer": torch.optim.AdamW,
+    "iterator_train": _WholeBatches,
+    "iterator_train__shuffle": True,
+    "iterator_valid": _WholeBatches,
+    "iterator_valid__shuffle": False,
+    "train_split": None,
+}
+
+
 def _warmup_then_cosine(n_steps: int, warmup: float) -> Callable[[int], float]:
     """Return the factor of the learning rate at each step: up a line, down a cosine."""
     n_warmup = max(1, round(warmup * n_steps))
@@ -270,9 +281,8 @@ def train(
         module = build()
         if max_epochs == 0:
             return TrainingResult(module.eval(), [], [])
-        batch_size = min(batch_size, len(arrays[0]))
-        encoder = module.encoder
-        n_numbers = batch_size * encoder.n_tokens * encoder.embed_dim
+        n_rows = min(batch_size, len(arrays[0]))
+        n_numbers = n_rows * module.encoder.n_tokens * module.encoder.embed_dim
         n_steps = count_steps(len(arrays[0]), batch_size, max_epochs)
         schedule = _warmup_then_cosine(n_steps, warmup)
         own = [
@@ -287,21 +297,15 @@ def train(
             autocast=resolve_precision(precision, where, n_numbers),
             mask_token_lr=mask_token_lr_scale * lr,
             compile_module=compile,
-            criterion=nn.Identity,
-            optimizer=torch.optim.AdamW,
             optimizer__weight_decay=weight_decay,
             optimizer__fused=where.type in ("cpu", "cuda"),
             lr=lr,
             max_epochs=max_epochs,
             batch_size=batch_size,
-            iterator_train=_WholeBatches,
-            iterator_train__shuffle=True,
-            iterator_valid=_WholeBatches,
-            iterator_valid__shuffle=False,
-            train_split=None,
             callbacks=[*own, *(callbacks or [])],
             verbose=verbose,
             device=where,
+            **_SETTINGS,
         )
         if validation is not None:
             net.train_split = predefined_split(validation)

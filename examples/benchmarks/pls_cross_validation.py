@@ -38,6 +38,18 @@ def timed(estimator, X, y):
     return perf_counter() - start, estimator
 
 
+def compared(n_components, n_folds):
+    """Return a grid search over PLS and the package's path, on the same folds."""
+    folds = KFold(n_folds, shuffle=True, random_state=0)
+    grid = GridSearchCV(
+        PLSRegression(scale=False),
+        {"n_components": range(1, n_components + 1)},
+        cv=folds,
+        scoring="neg_mean_squared_error",
+    )
+    return grid, PLSRegressionCV(n_components, cv=folds)
+
+
 def main():
     """Time both in turns and print the ratio of the medians."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
@@ -49,14 +61,7 @@ def main():
     args = parser.parse_args()
 
     X, y = make_spectra(args.samples, args.channels)
-    folds = KFold(args.folds, shuffle=True, random_state=0)
-    grid = GridSearchCV(
-        PLSRegression(scale=False),
-        {"n_components": range(1, args.components + 1)},
-        cv=folds,
-        scoring="neg_mean_squared_error",
-    )
-    path = PLSRegressionCV(args.components, cv=folds)
+    grid, path = compared(args.components, args.folds)
     seconds = {"GridSearchCV(PLSRegression)": [], "PLSRegressionCV": []}
     for _ in range(args.runs):
         for name, estimator in zip(seconds, (grid, path), strict=True):

@@ -12,8 +12,8 @@ changes tells how much of a difference is noise.
 ``--embedding`` instead asks for embeddings in float32 and in bfloat16 of one encoder,
 and predicts from them by ridge regression.
 
-The spectra come from a folder of ``.npz`` files with ``X``, ``y``, ``target_names`` and,
-where rows belong together, ``groups``.
+The spectra come from a folder of ``.npz`` files with ``X``, ``y``, ``target_names``
+and, where rows belong together, ``groups``.
 """
 
 import argparse
@@ -100,7 +100,7 @@ def one_split(name, args, seed):
     for label, model in compared.items():
         error = rmsep(model, X, y, train, test)
         rows.append({"set": name, "split": seed, "model": label, "rmsep": error})
-    return rows
+    return pd.DataFrame(rows)
 
 
 def table(runs):
@@ -137,17 +137,21 @@ def main():
     parser.add_argument("--patch-size", type=int, default=16)
     parser.add_argument("--embedding", action="store_true")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--out", help="CSV file for the runs")
+    parser.add_argument("--runs", help="CSV file for the error of every split")
+    parser.add_argument("--table", help="CSV file for what is printed")
     args = parser.parse_args()
     tasks = (
         delayed(one_split)(name, args, seed)
         for name in args.sets
         for seed in range(args.splits)
     )
-    runs = pd.DataFrame(sum(Parallel(args.jobs)(tasks), []))
-    if args.out:
-        runs.to_csv(args.out, index=False, float_format="%.5g")
-    print(table(runs).to_string(float_format="%.3f"))
+    runs = pd.concat(Parallel(args.jobs)(tasks))
+    if args.runs:
+        runs.to_csv(args.runs, index=False, float_format="%.5g")
+    shown = table(runs)
+    if args.table:
+        shown.to_csv(args.table, float_format="%.3f")
+    print(shown.to_string(float_format="%.3f"))
 
 
 if __name__ == "__main__":
