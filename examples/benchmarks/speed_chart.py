@@ -19,6 +19,7 @@ from time import perf_counter
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.ticker import FuncFormatter, LogLocator
 from skorch.callbacks import Callback
 from steps import CPU, DEFAULT, build_objective, in_turns, our_step, seconds
 
@@ -34,8 +35,8 @@ SIZES = {
 LABELS = {
     "n_tokens": "tokens of a spectrum",
     "embed_dim": "width of a token (embed_dim)",
-    "batch": "spectra of a batch",
-    "n_samples": "spectra",
+    "batch": "spectra of a batch (batch_size)",
+    "n_samples": "spectra that are fitted (n_samples)",
 }
 STYLES = {"float32": ("#000000", "o", "-"), "auto (bfloat16)": ("#888888", "s", "--")}
 
@@ -113,6 +114,8 @@ def panel(axes, what, curves):
         "seconds of an epoch" if what == "n_samples" else "seconds of a step"
     )
     axes.set_xticks(SIZES[what], SIZES[what])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
