@@ -167,15 +167,16 @@ def embed(
     n_rows = max(1, n_tokens // encoder.n_tokens)
     if not on_cpu:
         encoder = _copy(encoder, where, torch.float32)
-    embeddings = []
+    # Nothing is fetched from the device before the end, which would wait.
+    embeddings = torch.empty(len(X), encoder.embed_dim, device=where)
     low = precision == "bfloat16"
     with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16, low):
         for start in range(0, len(X), n_rows):
             rows = torch.from_numpy(scale(X[start : start + n_rows]))
             batch = nn.functional.pad(rows, (0, 0, 0, n_rows - len(rows)))
-            # Nothing is fetched from the device before the end, which would wait.
-            embeddings.append(encoder.embed(batch.to(where))[: len(rows)].float())
-        return torch.cat(embeddings).cpu().numpy()
+            embedded = encoder.embed(batch.to(where))[: len(rows)]
+            embeddings[start : start + n_rows] = embedded
+    return embeddings.cpu().numpy()
 
 
 def float64_copy(module: nn.Module, device: str) -> tuple[nn.Module, torch.device]:

@@ -109,12 +109,13 @@ class _Net(NeuralNet):
 
     def initialize(self):
         super().initialize()
-        self.loss_of = self.module_.forward
         if self.compile_module:
-            # On a GPU the launches of a step are recorded and played as one.
+            # The network alone: how many tokens are hidden, what is drawn and what is
+            # counted change from step to step. On a GPU the launches of a step are
+            # recorded and played as one.
             on_gpu = torch.device(self.device).type == "cuda"
             mode = "reduce-overhead" if on_gpu else "default"
-            self.loss_of = torch.compile(self.loss_of, mode=mode)
+            self.module_.network.compile(mode=mode)
         self.clipped = [*self.module_.parameters()]
         return self
 
@@ -141,7 +142,7 @@ class _Net(NeuralNet):
     def infer(self, x, **fit_params):
         device = torch.device(self.device).type
         with torch.autocast(device, self.autocast, enabled=self.autocast is not None):
-            return self.loss_of(*x)
+            return self.module_(*x)
 
     def train_step_single(self, batch, **fit_params):
         """Compute the gradients of a batch; the epoch has set the training mode."""
@@ -242,8 +243,8 @@ def train(
     ----------
     build : callable
         Returns a module whose forward takes one batch of each array and
-        returns the loss, and whose `encoder` is a SpectralEncoder. Called under
-        `seed`, so that its initial weights are repeatable.
+        returns the loss; its `network` is what is trained and has an `encoder`.
+        Called under `seed`, so that its initial weights are repeatable.
     *arrays : ndarray of shape (n_samples, ...)
         Training data, float32.
     seed : int
@@ -282,7 +283,8 @@ def train(
         if max_epochs == 0:
             return TrainingResult(module.eval(), [], [])
         n_rows = min(batch_size, len(arrays[0]))
-        n_numbers = n_rows * module.encoder.n_tokens * module.encoder.embed_dim
+        encoder = module.network.encoder
+        n_numbers = n_rows * encoder.n_tokens * encoder.embed_dim
         n_steps = count_steps(len(arrays[0]), batch_size, max_epochs)
         schedule = _warmup_then_cosine(n_steps, warmup)
         own = [
@@ -334,6 +336,7 @@ def _run(net: NeuralNet, dataset: TensorDataset) -> TrainingResult:
     net.notify("on_train_end", X=dataset, y=None)
     module = net.module_.cpu().eval().requires_grad_(True)
     module.zero_grad(set_to_none=True)
+    module.network._compiled_call_impl = None  # as torch sets it for a new module
     if not all(tensor.isfinite().all() for tensor in module.parameters()):
         raise FloatingPointError(
             f"A weight is no longer finite after {len(net.history)} epochs. Lower lr "

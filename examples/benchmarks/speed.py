@@ -44,9 +44,21 @@ ROWS = {  # what is measured, and the goal
     "step_256": (partial(training.step, MIDDLE, 64, "auto"), ">= 2.5"),
     "step_256_float32": (partial(training.step, MIDDLE, 64, "float32"), ">= 1"),
     "fit_tiny": (training.fit_tiny, "<= 1.25"),
-    "state_space_38": (partial(training.state_space_layer, 38), ">= 6"),
-    "state_space_128": (partial(training.state_space_layer, 128), ">= 6"),
-    "state_space_512": (partial(training.state_space_layer, 512), ">= 6"),
+    "state_space_38": (partial(training.state_space_layer, 38, "auto"), ">= 6"),
+    "state_space_128": (partial(training.state_space_layer, 128, "auto"), ">= 6"),
+    "state_space_512": (partial(training.state_space_layer, 512, "auto"), ">= 6"),
+    "state_space_38_float32": (
+        partial(training.state_space_layer, 38, "float32"),
+        ">= 6",
+    ),
+    "state_space_128_float32": (
+        partial(training.state_space_layer, 128, "float32"),
+        ">= 6",
+    ),
+    "state_space_512_float32": (
+        partial(training.state_space_layer, 512, "float32"),
+        ">= 6",
+    ),
     "transport_exact": (partial(training.transport_loss, "wasserstein_1d"), "<= 1.3"),
     "transport_windowed": (
         partial(training.transport_loss, "windowed_wasserstein"),
@@ -105,12 +117,16 @@ def summary(name, args):
     return row | {"unit": found.unit, "note": found.note}
 
 
+def rounded(row):
+    """Return a row with three digits."""
+    return {key: f"{v:.3g}" if isinstance(v, float) else v for key, v in row.items()}
+
+
 def shown(row):
     """Return a row as a line of the table."""
-    cells = {key: f"{v:.4g}" if isinstance(v, float) else v for key, v in row.items()}
     return (
         "{row:22s}{ours_s:>10s}{theirs_s:>11s}{value:>9s} {unit:10s}"
-        "{low:>8s}{high:>8s}  {goal:18s} {reached:8s}{note}".format(**cells)
+        "{low:>8s}{high:>8s}  {goal:18s} {reached:8s}{note}".format(**rounded(row))
     )
 
 
@@ -168,7 +184,7 @@ def main():
             with open(args.csv, "w", newline="") as file:
                 writer = csv.DictWriter(file, COLUMNS)
                 writer.writeheader()
-                writer.writerows(rows)
+                writer.writerows(map(rounded, rows))
     if args.chart or args.chart_csv:
         draw(args.chart, args.chart_csv, args.runs)
 

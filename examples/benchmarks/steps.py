@@ -81,11 +81,12 @@ def our_step(objective, x, precision="auto", compiled=False):
     where = x.device
     dtype = autocast_dtype(objective, len(x), precision, where)
     optimizer = torch.optim.AdamW(objective.parameters(), fused=True)
-    loss_of = torch.compile(objective.forward) if compiled else objective
+    if compiled:
+        objective.network.compile()
 
     def step():
         with torch.autocast(where.type, dtype, enabled=dtype is not None):
-            loss = loss_of(x)
+            loss = objective(x)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -112,9 +112,9 @@ class PredictionObjective(nn.Module):
         self.loss = loss
 
     @property
-    def encoder(self) -> SpectralEncoder:
-        """The encoder that is trained."""
-        return self.predictor.encoder
+    def network(self) -> SpectralPredictor:
+        """What is trained."""
+        return self.predictor
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the mean loss of the known targets.
@@ -136,8 +136,6 @@ class PredictionObjective(nn.Module):
         return _LOSSES[self.loss](self.predictor(x), y, ~y.isnan())
 
 
-# A compiled function would draw other numbers.
-@torch.compiler.disable
 def augment(x: Tensor, strength: float) -> Tensor:
     """Disturb spectra as instruments and sample presentation do.
 

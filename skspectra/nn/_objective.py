@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from skspectra.nn._autoencoder import MaskedAutoencoder, hidden_channels
-from skspectra.nn._encoder import SpectralEncoder
 from skspectra.nn._losses import masked_mse
 from skspectra.nn._masking import (
     block_mask,
@@ -74,9 +73,9 @@ class ReconstructionObjective(nn.Module):
         self.n_steps = 0
 
     @property
-    def encoder(self) -> SpectralEncoder:
-        """The encoder that is trained."""
-        return self.autoencoder.encoder
+    def network(self) -> MaskedAutoencoder:
+        """What is trained."""
+        return self.autoencoder
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the loss of a batch under a fresh mask.
@@ -94,15 +93,12 @@ class ReconstructionObjective(nn.Module):
         """
         mask, ids_keep = self.draw_mask(x)
         rebuilt = self.autoencoder(x, mask, ids_keep)
-        counted = hidden_channels(mask, self.encoder)
+        counted = hidden_channels(mask, self.autoencoder.encoder)
         loss = masked_mse(rebuilt, x, counted)
         if self.transport is None:
             return loss
         return loss + self.transport_weight * self.transport(rebuilt, x, counted)
 
-    # Numbers of hidden tokens, counted steps and draws change from step to step: code
-    # compiled for one would not do for the next.
-    @torch.compiler.disable
     def draw_mask(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Choose what is hidden of each spectrum.
 
@@ -118,7 +114,7 @@ class ReconstructionObjective(nn.Module):
         ids_keep : int64 Tensor of shape (batch, n_kept)
             Indices of the visible tokens, ascending.
         """
-        encoder = self.encoder
+        encoder = self.autoencoder.encoder
         share = self._guided_share()
         self.n_steps += self.training
         n_hidden = count_hidden(encoder.n_tokens, self._draw_ratio())

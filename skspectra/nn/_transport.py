@@ -45,8 +45,6 @@ def wasserstein_1d(prediction: Tensor, target: Tensor) -> Tensor:
     return surplus[..., :-1].abs().sum(-1)
 
 
-# Compiled, the passes in place come out slower than they are here.
-@torch.compiler.disable
 def windowed_wasserstein(
     prediction: Tensor, target: Tensor, counted: Tensor, window: int = 64
 ) -> Tensor:
