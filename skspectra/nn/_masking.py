@@ -164,12 +164,13 @@ def _votes(queries: Tensor, keys: Tensor, n_voters: int) -> Tensor:
     device = queries.device
     voters = torch.rand(batch, n_tokens, device=device).argsort(dim=1)[:, :n_voters]
     heads = torch.randint(n_heads, (batch, n_voters), device=device)
+    # The queries of the voters, nothing but zeros in the heads that are not their own:
+    # one product then gives the few rows of the attention matrix that are needed.
     rows = torch.arange(batch, device=device)[:, None]
-    # Only the voters' rows of the attention matrix are computed, of every head: to
-    # gather the keys of each voter's own head would move more than that costs.
-    asked = queries.transpose(1, 2)[rows, voters].transpose(1, 2)
-    logits = asked @ keys.transpose(-2, -1) / head_dim**0.5
-    logits = logits[rows, heads, torch.arange(n_voters, device=device)]
+    asked = queries.transpose(1, 2)[rows, voters]  # (batch, n_voters, n_heads, ...)
+    own = (heads[..., None] == torch.arange(n_heads, device=device)).to(asked.dtype)
+    asked = asked * (own / head_dim**0.5)[..., None]
+    logits = asked.flatten(2) @ keys.transpose(1, 2).flatten(2).mT
     attention = logits.float().softmax(dim=-1)  # (batch, n_voters, n_tokens)
     # A little noise, for equal votes would be sorted by place.
     score = attention.sum(dim=1) + 1e-6 * torch.rand(batch, n_tokens, device=device)
