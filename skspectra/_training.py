@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler, PrintLog
+from skorch.callbacks import Callback, EarlyStopping, PrintLog
 from skorch.helper import predefined_split
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
@@ -101,10 +101,16 @@ class _Net(NeuralNet):
     """skorch's net around an objective: a module whose output is the loss."""
 
     def __init__(
-        self, *args, autocast=None, mask_token_lr=None, compile_module=False, **kwargs
+        self,
+        *args,
+        autocast=None,
+        mask_token_lr=None,
+        schedule=None,
+        compile_module=False,
+        **kwargs,
     ):
         self.autocast, self.mask_token_lr = autocast, mask_token_lr
-        self.compile_module = compile_module
+        self.schedule, self.compile_module = schedule, compile_module
         super().__init__(*args, **kwargs)
 
     def initialize(self):
@@ -116,7 +122,9 @@ class _Net(NeuralNet):
             on_gpu = torch.device(self.device).type == "cuda"
             mode = "reduce-overhead" if on_gpu else "default"
             self.module_.network.compile(mode=mode)
+        # Once, and not by callbacks: they would be asked before and after each step.
         self.clipped = [*self.module_.parameters()]
+        self.scheduler = LambdaLR(self.optimizer_, self.schedule)
         return self
 
     def get_params_for_optimizer(self, prefix, named_parameters):
@@ -143,6 +151,11 @@ class _Net(NeuralNet):
         device = torch.device(self.device).type
         with torch.autocast(device, self.autocast, enabled=self.autocast is not None):
             return self.module_(*x)
+
+    def train_step(self, batch, **fit_params):
+        step = super().train_step(batch, **fit_params)
+        self.scheduler.step()
+        return step
 
     def train_step_single(self, batch, **fit_params):
         """Compute the gradients of a batch; the epoch has set the training mode."""
@@ -286,11 +299,7 @@ def train(
         encoder = module.network.encoder
         n_numbers = n_rows * encoder.n_tokens * encoder.embed_dim
         n_steps = count_steps(len(arrays[0]), batch_size, max_epochs)
-        schedule = _warmup_then_cosine(n_steps, warmup)
-        own = [
-            ("divergence", _RaiseOnDivergence()),
-            ("schedule", LRScheduler(LambdaLR, lr_lambda=schedule, step_every="batch")),
-        ]
+        own = [("divergence", _RaiseOnDivergence())]
         if validation is not None:
             validation = _on_device(validation, where)
             own.append(("patience", _EarlyStopping(n_iter_no_change, validation)))
@@ -298,6 +307,7 @@ def train(
             module,
             autocast=resolve_precision(precision, where, n_numbers),
             mask_token_lr=mask_token_lr_scale * lr,
+            schedule=_warmup_then_cosine(n_steps, warmup),
             compile_module=compile,
             optimizer__weight_decay=weight_decay,
             optimizer__fused=where.type in ("cpu", "cuda"),
