@@ -138,10 +138,10 @@ def embed(
 ) -> np.ndarray:
     """Embed spectra in passes of one shape.
 
-    The last digits of a product depend on its shape, so a spectrum's embedding would
-    depend on its company. Here every pass has equally many rows, zeros filling up
-    the last, and no row knows of the others. Only the passes and the result are
-    held in memory, however many spectra there are.
+    The digits of a product depend on its shape: in bfloat16 a spectrum's embedding
+    would depend on its company in the third digit. Here every pass has equally many
+    rows, zeros filling up the last, which leaves at most rounding of float32. Only
+    one pass and the result are held in memory, however many spectra there are.
 
     Parameters
     ----------
@@ -150,7 +150,8 @@ def embed(
     X : ndarray of shape (n_samples, n_channels)
         Spectra.
     scale : callable
-        Takes some rows of X and returns what the encoder reads, float32.
+        Takes rows of X, and as `first_row` where they begin, and returns what the
+        encoder reads, float32.
     device : str, default="auto"
         Where to compute.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -172,7 +173,8 @@ def embed(
     low = precision == "bfloat16"
     with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16, low):
         for start in range(0, len(X), n_rows):
-            rows = torch.from_numpy(scale(X[start : start + n_rows]))
+            rows = scale(X[start : start + n_rows], first_row=start)
+            rows = torch.from_numpy(rows)
             batch = nn.functional.pad(rows, (0, 0, 0, n_rows - len(rows)))
             embedded = encoder.embed(batch.to(where))[: len(rows)]
             embeddings[start : start + n_rows] = embedded
@@ -192,7 +194,7 @@ def float64_copy(module: nn.Module, device: str) -> tuple[nn.Module, torch.devic
     Returns
     -------
     copied : nn.Module
-        Its parameters ask for no gradient. All else is shared with the original.
+        Its parameters ask for no gradient.
     where : torch.device
         Where it lies.
     """
@@ -211,7 +213,8 @@ def _copy(module, device, dtype):
         }
 
     twin = module.__new__(type(module))
-    twin.__dict__ = vars(module) | {
+    own = {k: v.copy() if isinstance(v, dict) else v for k, v in vars(module).items()}
+    twin.__dict__ = own | {
         "_parameters": tensors(module._parameters),
         "_buffers": tensors(module._buffers),
         "_modules": {

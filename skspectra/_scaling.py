@@ -36,17 +36,19 @@ def centre_and_scale(X):
     return mean, scale if scale > rounding else 1.0
 
 
-def scale_spectra(X, mean, scale):
+def scale_spectra(X, mean, scale, first_row=0):
     """Return `(X - mean) / scale` as float32.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_channels)
-        Spectra, float64.
+        Spectra, float64 or float32.
     mean : ndarray of shape (n_channels,)
-        Mean of each channel.
+        Mean of each channel, float64.
     scale : float
         The common scale.
+    first_row : int, default=0
+        What the error calls the first row: X may be a part of a table.
 
     Returns
     -------
@@ -65,6 +67,6 @@ def scale_spectra(X, mean, scale):
         row, channel = np.argwhere(~finite)[0]
         raise ValueError(
             f"X contains a value too large for float32 after scaling: "
-            f"{X[row, channel]:.3g} in row {row}, channel {channel}."
+            f"{X[row, channel]:.3g} in row {first_row + row}, channel {channel}."
         )
     return scaled

@@ -116,11 +116,12 @@ class _Net(NeuralNet):
     def initialize(self):
         super().initialize()
         if self.compile_module:
-            # The network alone: how many tokens are hidden, what is drawn and what is
-            # counted change from step to step. On a GPU the launches of a step are
-            # recorded and played as one.
-            on_gpu = torch.device(self.device).type == "cuda"
-            mode = "reduce-overhead" if on_gpu else "default"
+            # The network alone: what is drawn and counted changes from step to step. On
+            # a GPU the launches of a step are recorded and played as one, which torch
+            # can do in the main thread only.
+            recorded = torch.device(self.device).type == "cuda"
+            recorded &= threading.current_thread() is threading.main_thread()
+            mode = "reduce-overhead" if recorded else "default"
             self.module_.network.compile(mode=mode)
         # Once, and not by callbacks: they would be asked before and after each step.
         self.clipped = [*self.module_.parameters()]
@@ -158,7 +159,8 @@ class _Net(NeuralNet):
         return step
 
     def train_step_single(self, batch, **fit_params):
-        """Compute the gradients of a batch; the epoch has set the training mode."""
+        if not self.module_.training:  # a callback may have evaluated
+            self._set_training(True)
         loss = self.infer(batch)
         loss.backward()
         nn.utils.clip_grad_norm_(self.clipped, _MOST_GRADIENT)
@@ -346,7 +348,11 @@ def _run(net: NeuralNet, dataset: TensorDataset) -> TrainingResult:
     net.notify("on_train_end", X=dataset, y=None)
     module = net.module_.cpu().eval().requires_grad_(True)
     module.zero_grad(set_to_none=True)
-    module.network._compiled_call_impl = None  # as torch sets it for a new module
+    if net.compile_module:
+        # What was compiled is of no use any more, and torch keeps eight networks only:
+        # the ninth would not be compiled, without a word.
+        vars(module.network).pop("_compiled_call_impl")
+        torch.compiler.reset()
     if not all(tensor.isfinite().all() for tensor in module.parameters()):
         raise FloatingPointError(
             f"A weight is no longer finite after {len(net.history)} epochs. Lower lr "

@@ -1,5 +1,7 @@
 """What makes a training fast must not change what it computes."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -36,7 +38,7 @@ def small(**options):
 class CountFetches(TorchDispatchMode):
     """Count what a GPU would be waited for: numbers that Python or a shape needs."""
 
-    WAITED_FOR = ("_local_scalar_dense", "nonzero", "masked_select", "unique")
+    WAITED_FOR = ("_local_scalar_dense", "nonzero", "masked_select", "equal")
 
     def __init__(self):
         super().__init__()
@@ -44,10 +46,11 @@ class CountFetches(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         name = func.overloadpacket.__name__
-        by_mask = name == "index" and any(
+        by_mask = name in ("index", "index_put", "index_put_") and any(
             index is not None and index.dtype == torch.bool for index in args[1]
         )
-        self.n_fetches += by_mask or name.startswith(self.WAITED_FOR)
+        by_mask |= name == "repeat_interleave" and isinstance(args[-1], torch.Tensor)
+        self.n_fetches += by_mask or name in self.WAITED_FOR or "unique" in name
         return func(*args, **kwargs or {})
 
 
@@ -62,7 +65,11 @@ def test_what_is_waited_for_is_counted():
     assert n_fetches(lambda: x.sum().item()) == 1
     assert n_fetches(lambda: (x > 1).nonzero()) == 1
     assert n_fetches(lambda: x[x > 1]) == 1
-    assert n_fetches(lambda: x[torch.tensor([1, 2])].sum()) == 0
+    assert n_fetches(lambda: torch.unique(x)) == 1
+    assert n_fetches(lambda: x.clone().__setitem__(x > 1, x[:2])) == 1
+    assert n_fetches(lambda: x.repeat_interleave(torch.arange(4))) == 1
+    few = torch.tensor([1, 2])
+    assert n_fetches(lambda: x[few].sum()) == 0
 
 
 @pytest.mark.parametrize(
@@ -180,21 +187,33 @@ def test_the_trainer_is_adamw_written_by_hand():
         np.testing.assert_allclose(got, expected, atol=2e-5, err_msg=name)
 
 
-@pytest.mark.parametrize("masking", ["random", "self_guided"])
+@pytest.mark.parametrize(
+    "options", [{}, {"masking": "self_guided"}, {"encoder": "state_space"}], ids=str
+)
 def test_compiling_changes_neither_the_numbers_nor_needs_repeating(
-    monkeypatch, masking
+    monkeypatch, options
 ):
     X = spectra(40)
-    plain = small(masking=masking, max_epochs=4).fit(X)
-    torch.compiler.reset()
+    plain = small(**options, max_epochs=4).fit(X)
     counter = CompileCounter()
     compiler = torch.compile
     monkeypatch.setattr(torch, "compile", lambda f, mode: compiler(f, backend=counter))
-    compiled = small(masking=masking, max_epochs=4, compile=True).fit(X)
+    compiled = small(**options, max_epochs=4, compile=True).fit(X)
     np.testing.assert_allclose(compiled.loss_curve_, plain.loss_curve_, rtol=1e-5)
     np.testing.assert_allclose(compiled.transform(X), plain.transform(X), atol=1e-5)
     # Batches of 16 and of 8: two shapes, or one for all sizes. And twelve steps.
     assert 1 <= counter.frame_count <= 3
+    assert pickle.loads(pickle.dumps(compiled)).score(X) == compiled.score(X)
+
+
+def test_every_training_is_compiled_however_many_there_were(monkeypatch):
+    counter = CompileCounter()
+    compiler = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda f, mode: compiler(f, backend=counter))
+    for embed_dim in range(4, 44, 4):  # torch keeps eight
+        before = counter.frame_count
+        small(embed_dim=embed_dim, max_epochs=1, compile=True).fit(spectra(32))
+        assert counter.frame_count > before
 
 
 def test_fine_tuning_compiles_too(monkeypatch):
@@ -205,7 +224,6 @@ def test_fine_tuning_compiles_too(monkeypatch):
         for c in (False, True)
     ]
     plain = models[0].fit(X, X[:, 5]).predict(X)
-    torch.compiler.reset()
     compiler = torch.compile
     counter = CompileCounter()
     monkeypatch.setattr(torch, "compile", lambda f, mode: compiler(f, backend=counter))
@@ -215,11 +233,43 @@ def test_fine_tuning_compiles_too(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_code_compiled_for_this_machine_trains_alike():
+@pytest.mark.parametrize("precision, rtol", [("float32", 1e-4), ("bfloat16", 1e-2)])
+def test_code_compiled_for_this_machine_trains_alike(precision, rtol):
     X = spectra()
-    plain = small(max_epochs=3).fit(X)
-    compiled = small(max_epochs=3, compile=True).fit(X)
-    np.testing.assert_allclose(compiled.loss_curve_, plain.loss_curve_, rtol=1e-4)
+    plain = small(max_epochs=3, precision=precision).fit(X)
+    compiled = small(max_epochs=3, precision=precision, compile=True).fit(X)
+    np.testing.assert_allclose(compiled.loss_curve_, plain.loss_curve_, rtol=rtol)
+
+
+@pytest.mark.parametrize("masking", ["random", "self_guided"])
+def test_every_weight_is_trained_in_bfloat16_too(masking):
+    module = objective(masking, 0)
+    with torch.autocast("cpu", torch.bfloat16):
+        module(torch.randn(4, 48)).backward()
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
+
+
+def test_evaluating_between_steps_changes_nothing():
+    class Evaluate(Callback):
+        def on_batch_end(self, net, batch, training, **kwargs):
+            if training:
+                net.validation_step(batch)
+
+    X = spectra()
+    options = {"masking": "self_guided", "mask_ratio": 0.5, "max_epochs": 4}
+
+    class Draw(Callback):
+        """Draw as many numbers as `Evaluate` does."""
+
+        def on_batch_end(self, net, batch, training, **kwargs):
+            if training:
+                with torch.no_grad():
+                    net.module_.draw_mask(*batch)
+
+    one = small(**options, callbacks=[Evaluate()]).fit(X)
+    other = small(**options, callbacks=[Draw()]).fit(X)
+    assert one.loss_curve_ == other.loss_curve_
 
 
 @pytest.mark.parametrize(
@@ -234,7 +284,9 @@ def test_code_compiled_for_this_machine_trains_alike():
 def test_auto_takes_bfloat16_where_the_processor_multiplies_it(
     monkeypatch, capabilities, expected
 ):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    monkeypatch.setattr(
+        torch.cpu, "get_capabilities", lambda: capabilities, raising=False
+    )
     assert resolve_precision("auto", CPU, 2**20) is expected
     assert resolve_precision("auto", CPU, 2**10) is None  # too small to gain by it
     assert resolve_precision("float32", CPU, 2**20) is None

@@ -10,19 +10,21 @@ seeds; tuned PLS and the same network from scratch stand beside it. What another
 changes tells how much of a difference is noise.
 
 ``--embedding`` instead asks for embeddings in float32 and in bfloat16 of one encoder,
-and predicts from them by ridge regression.
+which was pretrained in float32, and predicts from them by ridge regression.
 
 The spectra come from a folder of ``.npz`` files with ``X``, ``y``, ``target_names``
 and, where rows belong together, ``groups``.
 """
 
 import argparse
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import make_pipeline
@@ -71,15 +73,16 @@ def models(patch_size, seed):
     }
 
 
-def embeddings(patch_size, seed):
+def embeddings(patch_size, seed, spectra):
     """Return pipelines that predict from embeddings in either precision."""
+    pretrainer = MaskedSpectralPretrainer(
+        patch_size=patch_size, precision="float32", random_state=seed
+    ).fit(spectra)
 
     def ours(precision):
-        pretrainer = MaskedSpectralPretrainer(
-            patch_size=patch_size, precision=precision, random_state=seed
-        )
+        encoder = FrozenEstimator(deepcopy(pretrainer).set_params(precision=precision))
         ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-6, 4, 21)))
-        return make_pipeline(pretrainer, ridge)
+        return make_pipeline(encoder, ridge)
 
     return {name: ours(name) for name in ("float32", "bfloat16")}
 
@@ -95,7 +98,10 @@ def one_split(name, args, seed):
     X, y, groups = read(args.folder, name, args.samples)
     splitter = GroupShuffleSplit(1, test_size=0.3, random_state=seed)
     train, test = next(splitter.split(X, y, groups))
-    compared = (embeddings if args.embedding else models)(args.patch_size, seed)
+    if args.embedding:
+        compared = embeddings(args.patch_size, seed, X[train])
+    else:
+        compared = models(args.patch_size, seed)
     rows = []
     for label, model in compared.items():
         error = rmsep(model, X, y, train, test)

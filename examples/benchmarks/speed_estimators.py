@@ -115,7 +115,7 @@ def predict_row(n_channels, args):
 def grid(args):
     """Search a grid of 8 fits in two processes, against one."""
     data = make_nir_mixtures(400, 200, random_state=0)
-    pretrainer = MaskedSpectralPretrainer(max_epochs=30, random_state=0)
+    pretrainer = MaskedSpectralPretrainer(max_epochs=10, random_state=0)
     model = SpectralRegressor(pretrainer, max_epochs=10, random_state=0)
     split = ShuffleSplit(2, test_size=0.25, random_state=0)
     found = {}
@@ -130,7 +130,7 @@ def grid(args):
     pinned = patch.dict(os.environ, dict.fromkeys(OMP[:2], "1"))
     with torch_threads(1), threadpool_limits(1), pinned:
         timed = (partial(seconds, partial(search, n_jobs)) for n_jobs in (2, 1))
-        runs = in_turns(min(args.runs, 3), *timed)
+        runs = in_turns(min(args.runs, 5), *timed)
     difference = np.abs(found[2] - found[1]).max()
     assert difference < 0.01, difference  # of R²; bfloat16 magnifies a last digit
     note = f"{median(runs[1]) / 8:.1f} s a fit; scores differ by {difference:.0e}"
@@ -164,7 +164,7 @@ def simulator(simulate, args):
     """Simulate 50,000 spectra of 2048 channels."""
     runs = [
         in_process(simulators.measured, simulate, 50_000, 2048)
-        for _ in range(min(args.runs, 3))
+        for _ in range(min(args.runs, 5))
     ]
     note = f"process at most {runs[0][2]:.0f} MiB, spectra {runs[0][1]:.0f} MiB"
     return Measured([run[0] for run in runs], note=note, unit="s")

@@ -73,12 +73,13 @@ def gpu_step(sizes, batch, args):
     return Measured(shares, note=note, unit="%")
 
 
-def gpu_transform(args):
+def gpu_transform(precision, args):
     """Embed spectra with ViT-base on the GPU."""
     gpu()
     X = np.random.default_rng(0).standard_normal((20 * args.samples, 2048))
-    pretrainer = MaskedSpectralPretrainer(**VIT_BASE, max_epochs=0, random_state=0)
-    pretrainer.fit(X[:100])
+    pretrainer = MaskedSpectralPretrainer(
+        **VIT_BASE, max_epochs=0, precision=precision, random_state=0
+    ).fit(X[:100])
     # The embeddings lie on the CPU at the end, so nothing is left to wait for.
     timed = partial(seconds, partial(pretrainer.transform, X))
     (runs,) = in_turns(args.runs, timed)

@@ -80,7 +80,8 @@ def our_step(objective, x, precision="auto", compiled=False):
     """Return a function that does one step as the trainer of the package does."""
     where = x.device
     dtype = autocast_dtype(objective, len(x), precision, where)
-    optimizer = torch.optim.AdamW(objective.parameters(), fused=True)
+    parameters = list(objective.parameters())
+    optimizer = torch.optim.AdamW(parameters, fused=True)
     if compiled:
         objective.network.compile()
 
@@ -88,6 +89,7 @@ def our_step(objective, x, precision="auto", compiled=False):
         with torch.autocast(where.type, dtype, enabled=dtype is not None):
             loss = objective(x)
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad()
 

@@ -92,6 +92,7 @@ class ReconstructionObjective(nn.Module):
             The filling of the last patch is no channel, so it is never counted.
         """
         mask, ids_keep = self.draw_mask(x)
+        self.n_steps += self.training
         rebuilt = self.autoencoder(x, mask, ids_keep)
         counted = hidden_channels(mask, self.autoencoder.encoder)
         loss = masked_mse(rebuilt, x, counted)
@@ -115,8 +116,6 @@ class ReconstructionObjective(nn.Module):
             Indices of the visible tokens, ascending.
         """
         encoder = self.autoencoder.encoder
-        share = self._guided_share()
-        self.n_steps += self.training
         n_hidden = count_hidden(encoder.n_tokens, self._draw_ratio())
         shape = len(x), encoder.n_tokens, n_hidden
         if self.masking == "random":
@@ -126,7 +125,10 @@ class ReconstructionObjective(nn.Module):
             return block_mask(*shape, length, device=x.device)
         with torch.no_grad():
             queries, keys = encoder.first_attention(x)
-        guided = self_guided_mask(queries, keys, n_hidden, share)
+        # Some versions of torch would take the weights that autocast has rounded here,
+        # without gradients, for those of the step.
+        torch.clear_autocast_cache()
+        guided = self_guided_mask(queries, keys, n_hidden, self._guided_share())
         if self.masking == "matched_spans":
             return matched_spans(guided[0], n_hidden)
         return guided
