@@ -131,14 +131,16 @@ class MaskedSpectralPretrainer(
         Where to compute: "auto" takes a CUDA GPU if there is one.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Arithmetic of the training; "auto" takes bfloat16 where the device multiplies
-        it faster and batches are large enough to gain by it. `transform` takes
-        bfloat16 only where this is "bfloat16": rounded to 8 bits, what tells spectra
-        apart can get lost. All else is computed in float64.
+        it faster and, on a CPU, batches are large enough to gain by it. `transform`
+        takes bfloat16 where this is "bfloat16", and float32 else: rounded to 8 bits,
+        what tells spectra apart can get lost. Scores and reconstructions are computed
+        in float64.
     compile : bool, default=False
-        Have torch compile the network, which takes about a minute before the training
-        and a C++ compiler. On a CPU steps were then 1.0 (float32) and 1.3 times
-        (bfloat16) as fast; on a GPU the launches of a step, which small networks wait
-        for, are recorded and played as one.
+        Have torch compile the network, which takes a minute or more before each
+        training and a C++ compiler. On a CPU it was hardly worth it: steps were then
+        1.0 to 1.3 times as fast. On a GPU the launches of a step, which small
+        networks wait for, are recorded and played as one. Whatever else torch has
+        compiled in the process is compiled anew at its next call.
     callbacks : list of skorch callbacks, default=None
         Told of each epoch and batch.
     random_state : int, RandomState instance or None, default=None
@@ -363,6 +365,9 @@ class MaskedSpectralPretrainer(
     def transform(self, X):
         """Embed spectra: the mean of the encoder's tokens, nothing hidden.
 
+        Computed in passes of about 1,000 patches, the last one filled up: one spectrum
+        takes as long as a pass, and the memory does not grow with their number.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels)
@@ -375,6 +380,7 @@ class MaskedSpectralPretrainer(
         """
         # Float32 spectra are left as they are and scaled batch by batch: what that
         # needs of memory does not grow with their number.
+        self._validate_params()  # precision may have been set after the fit
         X = self._check_spectra(X, dtype=[np.float64, np.float32])
         return embed(
             self.module_.encoder,

@@ -69,13 +69,14 @@ class SpectralRegressor(RegressorMixin, SupervisedModel):
         Where to compute: "auto" takes a CUDA GPU if there is one.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Arithmetic of the training; "auto" takes bfloat16 where the device multiplies
-        it faster and batches are large enough to gain by it. Predictions are
+        it faster and, on a CPU, batches are large enough to gain by it. Predictions are
         computed in float64.
     compile : bool, default=False
-        Have torch compile the network, which takes about a minute before the training
-        and a C++ compiler. On a CPU steps were then 1.0 (float32) and 1.3 times
-        (bfloat16) as fast; on a GPU the launches of a step, which small networks wait
-        for, are recorded and played as one.
+        Have torch compile the network, which takes a minute or more before each
+        training and a C++ compiler. On a CPU it was hardly worth it: steps were then
+        1.0 to 1.3 times as fast. On a GPU the launches of a step, which small
+        networks wait for, are recorded and played as one. Whatever else torch has
+        compiled in the process is compiled anew at its next call.
     callbacks : list of skorch callbacks, default=None
         Told of each epoch and batch.
     random_state : int, RandomState instance or None, default=None

@@ -4,6 +4,8 @@ import contextlib
 import copy
 import inspect
 import math
+import os
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -284,12 +286,14 @@ def train(
     Raises
     ------
     ValueError
-        If the device is not there, or a callback cannot be used.
+        If the device is not there, a callback cannot be used, or there is no compiler.
     FloatingPointError
         If the loss or a weight is no longer finite.
     """
     where = resolve_device(device)
     _refuse_early_stopping(callbacks or [])
+    if compile and where.type == "cpu":
+        _require_compiler()
     # manual_seed seeds every GPU, whichever is used.
     gpus = range(torch.cuda.device_count())
     with _ONE_AT_A_TIME, torch.random.fork_rng(devices=gpus):
@@ -332,6 +336,15 @@ def _refuse_early_stopping(callbacks):
             "callbacks must not hold skorch's EarlyStopping: it stops by the signal of "
             "Ctrl-C, which would reach the caller. Use early_stopping=True where the "
             "estimator has it, or fewer epochs."
+        )
+
+
+def _require_compiler():
+    names = ("g++", "clang++", "c++", "cl", os.environ.get("CXX", ""))
+    if not any(map(shutil.which, names)):
+        raise ValueError(
+            "compile=True needs a C++ compiler such as g++ on a CPU, and none was "
+            "found. Install one, or set compile=False."
         )
 
 

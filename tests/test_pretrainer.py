@@ -195,7 +195,9 @@ def test_embeddings_are_rounded_to_bfloat16_on_request_alone(fitted, X):
     for other in (auto, rough):
         vars(other).update({k: v for k, v in vars(fitted).items() if k.endswith("_")})
     np.testing.assert_array_equal(auto.transform(X), exact)
-    error = rough.transform(X) - exact
+    with pytest.raises(ValueError, match="'precision' parameter of MaskedSpectral"):
+        rough.set_params(precision="float16").transform(X)
+    error = rough.set_params(precision="bfloat16").transform(X) - exact
     assert 1e-5 < np.abs(error).max() / np.abs(exact).max() < 2e-2
 
 

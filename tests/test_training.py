@@ -330,6 +330,13 @@ def test_user_callbacks_see_every_batch_and_gradient():
     assert seen == {"begin": 8, "end": 8, "grad": 8}
 
 
+def test_compiling_without_a_compiler_is_refused_at_once(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(ValueError, match=r"needs a C\+\+ compiler .* compile=False"):
+        small(compile=True, device="cpu").fit(spectra())
+
+
 def test_a_bad_choice_to_compile_is_refused():
     with pytest.raises(ValueError, match="'compile' parameter of MaskedSpectral"):
         small(compile="yes").fit(spectra())

@@ -133,16 +133,16 @@ def table(runs):
 def main():
     """Run all splits and print and write the table."""
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[1],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--folder", required=True, help="folder of .npz files")
     parser.add_argument("--sets", nargs="+", default=SETS, help="FILE:TARGET")
-    parser.add_argument("--splits", type=int, default=5)
-    parser.add_argument("--samples", type=int, default=300, help="at most, of a set")
-    parser.add_argument("--patch-size", type=int, default=16)
-    parser.add_argument("--embedding", action="store_true")
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--splits", type=int, default=6, help="of each set")
+    parser.add_argument("--samples", type=int, default=240, help="at most, of a set")
+    parser.add_argument("--patch-size", type=int, default=16, help="in channels")
+    parser.add_argument("--embedding", action="store_true", help="see above")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--runs", help="CSV file for the error of every split")
     parser.add_argument("--table", help="CSV file for what is printed")
     args = parser.parse_args()

@@ -94,14 +94,21 @@ ROWS = {  # what is measured, and the goal
 }
 UNASKED = [name for name in ROWS if name != "compile"]  # it takes a minute
 REACHED = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
-COLUMNS = ["row", "ours_s", "theirs_s", "value", "unit"]
+COLUMNS = ["row", "what", "ours_s", "theirs_s", "value", "unit"]
 COLUMNS += ["low", "high", "goal", "reached", "note"]
+
+
+def what(name):
+    """Say what a row measures, and against what."""
+    measure = ROWS[name][0]
+    return getattr(measure, "func", measure).__doc__.splitlines()[0]
 
 
 def summary(name, args):
     """Measure a row and return its columns."""
     measure, goal = ROWS[name]
-    row = dict.fromkeys(COLUMNS, "") | {"row": name, "goal": goal}
+    row = dict.fromkeys(COLUMNS, "")
+    row |= {"row": name, "what": what(name), "goal": goal}
     try:
         found = measure(args)
     except NotMeasured as reason:
@@ -154,8 +161,9 @@ def machine(n_threads):
 def arguments():
     """Return what the command line asks for."""
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[1],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description=__doc__,
+        epilog="rows:\n" + "\n".join(f"  {n:24s}{what(n)}" for n in ROWS),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--only",
@@ -163,15 +171,22 @@ def arguments():
         choices=list(ROWS),
         default=UNASKED,
         metavar="NAME",
-        help=f"rows to measure, of {', '.join(ROWS)}",
+        help="rows to measure, all but 'compile' when left out",
     )
-    parser.add_argument("--runs", type=int, default=7, help="turns, best at least 5")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--samples", type=int, default=1000, help="rows to embed")
+    parser.add_argument("--runs", type=int, default=7, help="turns, 7 when left out")
+    parser.add_argument(
+        "--threads", type=int, default=torch.get_num_threads(), help="of torch"
+    )
+    parser.add_argument(
+        "--samples", type=int, default=1000, help="spectra to embed, 1000 when left out"
+    )
     parser.add_argument("--csv", help="file for the table")
     parser.add_argument("--chart", help="PNG file for the cost against sizes")
     parser.add_argument("--chart-csv", help="CSV file for the same")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.runs < 1:
+        parser.error(f"--runs must be at least 1. Got {args.runs} instead.")
+    return args
 
 
 def main():
