@@ -131,7 +131,7 @@ def forward_in_batches(
 def embed(
     encoder: nn.Module,
     X: np.ndarray,
-    scale: Callable[[np.ndarray], np.ndarray],
+    scale: Callable[..., np.ndarray],
     *,
     device: str = "auto",
     precision: str = "auto",

@@ -378,10 +378,8 @@ class MaskedSpectralPretrainer(
         ndarray of shape (n_samples, embed_dim)
             The embedding, float32.
         """
-        # Float32 spectra are left as they are and scaled batch by batch: what that
-        # needs of memory does not grow with their number.
+        X = self._check_spectra(X)
         self._validate_params()  # precision may have been set after the fit
-        X = self._check_spectra(X, dtype=[np.float64, np.float32])
         return embed(
             self.module_.encoder,
             X,
@@ -549,11 +547,11 @@ class MaskedSpectralPretrainer(
     def __sklearn_is_fitted__(self):
         return hasattr(self, "module_")
 
-    def _check_spectra(self, X, dtype=np.float64):
-        """Check spectra against the fitted ones."""
+    def _check_spectra(self, X):
+        """Check spectra against the fitted ones; those in float32 are not copied."""
         check_is_fitted(self)
         check_columns(X, self.x_axis_, type(self).__name__)
-        return validate_data(self, X, dtype=dtype, reset=False)
+        return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
 
     def _scaled(self, X):
         return scale_spectra(self._check_spectra(X), self.mean_, self.scale_)

@@ -103,28 +103,14 @@ class _Net(NeuralNet):
     """skorch's net around an objective: a module whose output is the loss."""
 
     def __init__(
-        self,
-        *args,
-        autocast=None,
-        mask_token_lr=None,
-        schedule=None,
-        compile_module=False,
-        **kwargs,
+        self, *args, autocast=None, mask_token_lr=None, schedule=None, **kwargs
     ):
         self.autocast, self.mask_token_lr = autocast, mask_token_lr
-        self.schedule, self.compile_module = schedule, compile_module
+        self.schedule = schedule
         super().__init__(*args, **kwargs)
 
     def initialize(self):
         super().initialize()
-        if self.compile_module:
-            # The network alone: what is drawn and counted changes from step to step. On
-            # a GPU the launches of a step are recorded and played as one, which torch
-            # can do in the main thread only.
-            recorded = torch.device(self.device).type == "cuda"
-            recorded &= threading.current_thread() is threading.main_thread()
-            mode = "reduce-overhead" if recorded else "default"
-            self.module_.network.compile(mode=mode)
         # Once, and not by callbacks: they would be asked before and after each step.
         self.clipped = [*self.module_.parameters()]
         self.scheduler = LambdaLR(self.optimizer_, self.schedule)
@@ -302,8 +288,6 @@ def train(
         if max_epochs == 0:
             return TrainingResult(module.eval(), [], [])
         n_rows = min(batch_size, len(arrays[0]))
-        encoder = module.network.encoder
-        n_numbers = n_rows * encoder.n_tokens * encoder.embed_dim
         n_steps = count_steps(len(arrays[0]), batch_size, max_epochs)
         own = [("divergence", _RaiseOnDivergence())]
         if validation is not None:
@@ -311,10 +295,9 @@ def train(
             own.append(("patience", _EarlyStopping(n_iter_no_change, validation)))
         net = _Net(
             module,
-            autocast=resolve_precision(precision, where, n_numbers),
+            autocast=autocast_dtype(module.network, n_rows, precision, where),
             mask_token_lr=mask_token_lr_scale * lr,
             schedule=_warmup_then_cosine(n_steps, warmup),
-            compile_module=compile,
             optimizer__weight_decay=weight_decay,
             optimizer__fused=where.type in ("cpu", "cuda"),
             lr=lr,
@@ -327,7 +310,34 @@ def train(
         )
         if validation is not None:
             net.train_split = predefined_split(validation)
-        return _run(net, _on_device(arrays, where))
+        with _compiled(module.network, where) if compile else contextlib.nullcontext():
+            return _run(net, _on_device(arrays, where))
+
+
+def autocast_dtype(
+    network: nn.Module, n_rows: int, precision: str, device: torch.device
+) -> torch.dtype | None:
+    """Return what products of a training are rounded to, or None for float32.
+
+    Parameters
+    ----------
+    network : nn.Module
+        With a SpectralEncoder as `encoder`.
+    n_rows : int
+        Number of spectra of a batch.
+    precision : {"auto", "float32", "bfloat16"}
+        As in the estimators.
+    device : torch.device
+        Where the training runs.
+
+    Returns
+    -------
+    torch.dtype or None
+        torch.bfloat16 or None.
+    """
+    encoder = network.encoder
+    n_numbers = n_rows * encoder.n_tokens * encoder.embed_dim
+    return resolve_precision(precision, device, n_numbers)
 
 
 def _refuse_early_stopping(callbacks):
@@ -348,6 +358,25 @@ def _require_compiler():
         )
 
 
+@contextlib.contextmanager
+def _compiled(network, device):
+    """Have torch compile a network, and forget the code afterwards.
+
+    The network alone: what is drawn and counted changes from step to step. torch keeps
+    eight networks only; the ninth would not be compiled, without a word.
+    """
+    # On a GPU the launches of a step are recorded and played as one, which torch can do
+    # in the main thread only.
+    in_main = threading.current_thread() is threading.main_thread()
+    recorded = device.type == "cuda" and in_main
+    network.compile(mode="reduce-overhead" if recorded else "default")
+    try:
+        yield
+    finally:
+        vars(network).pop("_compiled_call_impl")
+        torch.compiler.reset()
+
+
 def _on_device(arrays, device):
     return TensorDataset(*(torch.from_numpy(array).to(device) for array in arrays))
 
@@ -361,11 +390,6 @@ def _run(net: NeuralNet, dataset: TensorDataset) -> TrainingResult:
     net.notify("on_train_end", X=dataset, y=None)
     module = net.module_.cpu().eval().requires_grad_(True)
     module.zero_grad(set_to_none=True)
-    if net.compile_module:
-        # What was compiled is of no use any more, and torch keeps eight networks only:
-        # the ninth would not be compiled, without a word.
-        vars(module.network).pop("_compiled_call_impl")
-        torch.compiler.reset()
     if not all(tensor.isfinite().all() for tensor in module.parameters()):
         raise FloatingPointError(
             f"A weight is no longer finite after {len(net.history)} epochs. Lower lr "

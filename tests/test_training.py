@@ -187,17 +187,21 @@ def test_the_trainer_is_adamw_written_by_hand():
         np.testing.assert_allclose(got, expected, atol=2e-5, err_msg=name)
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"masking": "self_guided"}, {"encoder": "state_space"}], ids=str
-)
-def test_compiling_changes_neither_the_numbers_nor_needs_repeating(
-    monkeypatch, options
-):
-    X = spectra(40)
-    plain = small(**options, max_epochs=4).fit(X)
+@pytest.fixture
+def counter(monkeypatch):
+    """Trace as torch's compiler does, count the graphs, and run them as they are."""
     counter = CompileCounter()
     compiler = torch.compile
     monkeypatch.setattr(torch, "compile", lambda f, mode: compiler(f, backend=counter))
+    return counter
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"masking": "self_guided"}, {"encoder": "state_space"}], ids=str
+)
+def test_compiling_changes_neither_the_numbers_nor_needs_repeating(counter, options):
+    X = spectra(40)
+    plain = small(**options, max_epochs=4).fit(X)
     compiled = small(**options, max_epochs=4, compile=True).fit(X)
     np.testing.assert_allclose(compiled.loss_curve_, plain.loss_curve_, rtol=1e-5)
     np.testing.assert_allclose(compiled.transform(X), plain.transform(X), atol=1e-5)
@@ -206,17 +210,26 @@ def test_compiling_changes_neither_the_numbers_nor_needs_repeating(
     assert pickle.loads(pickle.dumps(compiled)).score(X) == compiled.score(X)
 
 
-def test_every_training_is_compiled_however_many_there_were(monkeypatch):
-    counter = CompileCounter()
-    compiler = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda f, mode: compiler(f, backend=counter))
+def test_every_training_is_compiled_however_many_there_were(counter):
     for embed_dim in range(4, 44, 4):  # torch keeps eight
         before = counter.frame_count
         small(embed_dim=embed_dim, max_epochs=1, compile=True).fit(spectra(32))
         assert counter.frame_count > before
 
 
-def test_fine_tuning_compiles_too(monkeypatch):
+def test_what_was_compiled_is_forgotten_when_a_training_fails_too(counter, monkeypatch):
+    class Interrupt(Callback):
+        def on_batch_end(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    n_resets = []
+    monkeypatch.setattr(torch.compiler, "reset", lambda: n_resets.append(1))
+    with pytest.raises(KeyboardInterrupt):
+        small(compile=True, callbacks=[Interrupt()]).fit(spectra())
+    assert len(n_resets) == 1
+
+
+def test_fine_tuning_compiles_too(counter):
     X = spectra(40)
     options = {"max_epochs": 3, "augmentation": 0.1, "precision": "float32"}
     models = [
@@ -224,9 +237,6 @@ def test_fine_tuning_compiles_too(monkeypatch):
         for c in (False, True)
     ]
     plain = models[0].fit(X, X[:, 5]).predict(X)
-    compiler = torch.compile
-    counter = CompileCounter()
-    monkeypatch.setattr(torch, "compile", lambda f, mode: compiler(f, backend=counter))
     np.testing.assert_allclose(models[1].fit(X, X[:, 5]).predict(X), plain, atol=1e-3)
     assert counter.frame_count >= 1
 

@@ -143,7 +143,7 @@ def plain_step(model, x):
         shuffled = torch.rand(len(x), n_tokens, device=x.device).argsort(dim=1)
         loss = model.loss(x, shuffled, n_tokens // 2)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
 

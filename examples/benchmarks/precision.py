@@ -26,6 +26,7 @@ from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import RidgeCV
+from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -90,7 +91,7 @@ def embeddings(patch_size, seed, spectra):
 def rmsep(model, X, y, train, test):
     """Fit on some rows and return the error on others."""
     model = clone(model).fit(X[train], y[train])
-    return float(np.sqrt(np.mean((model.predict(X[test]).ravel() - y[test]) ** 2)))
+    return root_mean_squared_error(y[test], model.predict(X[test]))
 
 
 def one_split(name, args, seed):

@@ -20,7 +20,6 @@ from steps import (
     DEFAULT,
     Measured,
     NotMeasured,
-    autocast_dtype,
     build_objective,
     in_turns,
     our_step,
@@ -31,6 +30,7 @@ from torch.nn.functional import mse_loss
 
 from skspectra import MaskedSpectralPretrainer
 from skspectra._inference import resolve_precision
+from skspectra._training import autocast_dtype
 from skspectra.nn import (
     DampedOscillators,
     masked_mse,
@@ -45,7 +45,9 @@ def step(sizes, batch, precision, args, most=100):
     x = torch.randn(batch, 2048)
     ours = build_objective(sizes)
     theirs = plain_autoencoder(ours.autoencoder)
-    note = agreement(ours, theirs, x[:2], autocast_dtype(ours, batch, precision))
+    note = agreement(
+        ours, theirs, x[:2], autocast_dtype(ours.network, batch, precision, CPU)
+    )
     steps = our_step(ours, x, precision), plain_step(theirs, x)
     timed = (partial(seconds, one) for one in steps)
     return Measured(*in_turns(min(args.runs, most), *timed), note)
@@ -85,7 +87,7 @@ def fit_tiny(args):
         X,
         build,
         max_epochs=10,
-        autocast=autocast_dtype(build(), 128, "auto"),
+        autocast=autocast_dtype(build().network, 128, "auto", CPU),
         seed=np.random.RandomState(0).randint(2**31 - 1),
     )
     difference = np.abs(np.array(barely()) / pretrainer.fit(X).loss_curve_ - 1).max()

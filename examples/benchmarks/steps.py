@@ -13,7 +13,7 @@ from time import perf_counter
 
 import torch
 
-from skspectra._inference import resolve_precision
+from skspectra._training import autocast_dtype
 from skspectra.nn import MaskedAutoencoder, ReconstructionObjective, SpectralEncoder
 
 CPU = torch.device("cpu")
@@ -69,17 +69,10 @@ def build_objective(sizes, n_channels=2048, **settings):
     return ReconstructionObjective(autoencoder, 0.5, **settings)
 
 
-def autocast_dtype(objective, batch, precision, where=CPU):
-    """Return what the trainer of the package takes for batches of that size."""
-    encoder = objective.autoencoder.encoder
-    n_numbers = batch * encoder.n_tokens * encoder.embed_dim
-    return resolve_precision(precision, where, n_numbers)
-
-
 def our_step(objective, x, precision="auto", compiled=False):
     """Return a function that does one step as the trainer of the package does."""
     where = x.device
-    dtype = autocast_dtype(objective, len(x), precision, where)
+    dtype = autocast_dtype(objective.network, len(x), precision, where)
     parameters = list(objective.parameters())
     optimizer = torch.optim.AdamW(parameters, fused=True)
     if compiled:
