@@ -70,7 +70,7 @@ def read_tasks(folder, n_targets=1, only=None):
             X = arrays["X"].astype(np.float64)
             y = arrays["y"].astype(np.float64)
             names = [str(name) for name in arrays["target_names"]]
-            groups = arrays["groups"] if "groups" in arrays else None
+            groups = arrays.get("groups")
         if groups is not None:
             groups = np.unique(groups.astype(str), return_inverse=True)[1]
         about = path.with_suffix(".json")
