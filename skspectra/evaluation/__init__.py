@@ -7,6 +7,11 @@ from skspectra.evaluation._label_efficiency import (
     LabelEfficiencyCurve,
     label_efficiency_curve,
 )
+from skspectra.evaluation._suite import (
+    plot_critical_difference,
+    plot_ratios,
+    summarise_ratios,
+)
 
 __all__ = [
     "Comparison",
@@ -14,5 +19,8 @@ __all__ = [
     "TunedPLS",
     "compare",
     "label_efficiency_curve",
+    "plot_critical_difference",
+    "plot_ratios",
     "pls_baseline",
+    "summarise_ratios",
 ]

@@ -4,7 +4,13 @@ from textwrap import fill
 
 import numpy as np
 
-__all__ = ["draw_curve", "draw_predictions", "draw_ratios"]
+__all__ = [
+    "draw_critical_difference",
+    "draw_curve",
+    "draw_predictions",
+    "draw_ratios",
+    "draw_task_ratios",
+]
 
 # Okabe and Ito's palette tells itself apart without colour vision; every series has
 # a marker and a dash of its own besides, for print in grey.
@@ -184,6 +190,114 @@ def draw_curve(table, *, target=None, ax=None):
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False)
     return ax
+
+
+def draw_task_ratios(table, *, reference, ax=None):
+    """Draw ratios of errors, one row a task and one marker a method.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_tasks, n_methods)
+        Ratios, tasks in the order from top to bottom; NaN where there is none.
+    reference : str
+        Named on the axis.
+    ax : Axes, default=None
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    ax : Axes
+        With the drawing.
+    """
+    ax = _axes(ax, figsize=(6.4, 1.4 + 0.2 * len(table)))
+    rows = np.arange(len(table))
+    for k, method in enumerate(table.columns):
+        ax.plot(
+            table[method],
+            rows,
+            ls="none",
+            marker=_MARKERS[k % len(_MARKERS)],
+            color=_COLOURS[k % len(_COLOURS)],
+            # Filled and empty by turns: told apart in grey where markers overlap.
+            markerfacecolor=None if k % 2 == 0 else "white",
+            markersize=6,
+            label=method,
+        )
+    ax.axvline(1, color="black", lw=1, ls="--", zorder=1)
+    ax.set_ylim(len(table) - 0.4, -0.6)
+    ax.set_yticks(rows, [str(name) for name in table.index], fontsize="small")
+    ax.grid(axis="y", color="0.9")
+    ax.set_axisbelow(True)
+    ax.tick_params(axis="y", length=0)
+    _scale_ratios(ax)
+    ax.set_xlabel(f"RMSEP ratio to {reference!r} (below 1: smaller error)")
+    ax.spines[["left", "top", "right"]].set_visible(False)
+    ax.legend(
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=min(4, table.shape[1]),
+        frameon=False,
+        fontsize="small",
+    )
+    return ax
+
+
+def draw_critical_difference(found, *, ax=None):
+    """Draw mean ranks on a line, and bars over those that are not told apart.
+
+    Parameters
+    ----------
+    found : Bunch
+        What `critical_difference` returns.
+    ax : Axes, default=None
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    ax : Axes
+        With the drawing.
+    """
+    ranks, names = found.ranks.to_numpy(), found.ranks.index
+    n_methods, bars = len(ranks), _alike(ranks, found.difference)
+    n_left = (n_methods + 1) // 2
+    top = -0.6 - 0.35 * len(bars)  # the names stand below the bars
+    ax = _axes(ax, figsize=(7.0, 1.6 + 0.3 * (len(bars) / 2 + n_left)))
+    line = {"color": "black", "lw": 1, "clip_on": False}
+    for row, (first, last) in enumerate(bars):
+        ax.plot(ranks[[first, last]], [-0.35 * (row + 1)] * 2, color="black", lw=4)
+    for k, (rank, name) in enumerate(zip(ranks, names, strict=True)):
+        left = k < n_left
+        height = top - 0.6 * (k if left else n_methods - 1 - k)
+        edge = 0.8 if left else n_methods + 0.2
+        ax.plot([rank, rank, edge], [0, height, height], **line)
+        aligned = {"ha": "right" if left else "left", "va": "center"}
+        text = f"{name}  {rank:.2f} " if left else f" {rank:.2f}  {name}"
+        ax.text(edge, height, text, **aligned)
+    ax.plot([1, 1 + found.difference], [0.8, 0.8], marker="|", **line)
+    words = f" critical difference {found.difference:.2f}"
+    ax.text(1 + found.difference, 0.8, words, va="center")
+    ax.set(xlim=(1, n_methods), ylim=(top - 0.6 * n_left, 1.2))
+    ax.spines["top"].set_position(("data", 0))
+    ax.spines[["left", "bottom", "right"]].set_visible(False)
+    ax.xaxis.tick_top()
+    ax.set_xticks(range(1, n_methods + 1))
+    ax.set_yticks([])
+    ax.set_title(
+        f"Mean ranks over {found.n_cells} task-cells "
+        f"(Friedman: p = {found.p_value:.2g})",
+        fontsize="medium",
+    )
+    return ax
+
+
+def _alike(ranks, difference):
+    """Return first and last of each longest run of ranks that are not told apart."""
+    runs = []
+    for first, rank in enumerate(ranks):
+        last = np.searchsorted(ranks, rank + difference, side="right") - 1
+        if last > first and (not runs or last > runs[-1][1]):
+            runs.append((first, last))
+    return runs
 
 
 def _of(target):
