@@ -18,8 +18,8 @@ from skspectra.evaluation._suite import critical_difference
 matplotlib.use("Agg")
 
 # AUC of four variants of C4.5 on 14 sets, Table 6 of Demšar (2006). In the last set but
-# one two are equal to three digits; the published mean ranks put the first of them ahead,
-# hence its fourth digit.
+# one, two are equal to three digits; the published mean ranks put the first of them
+# ahead, hence its fourth digit.
 DEMSAR = """
 0.763 0.768 0.771 0.798
 0.599 0.591 0.590 0.569
