@@ -121,9 +121,17 @@ def test_a_second_run_does_what_is_new(suite, folder, fits):
 
 def test_what_a_method_rests_on_is_part_of_its_key(suite, folder, fits, monkeypatch):
     run(suite, folder, "--methods", "PLS")
-    monkeypatch.setattr(suite, "rests_on", lambda uses_pool: "another version")
+    monkeypatch.setattr(suite, "rests_on", lambda ours: f"another {ours}")
     run(suite, folder, "--methods", "PLS")
     assert len(fits) == 16
+
+
+def test_only_estimators_of_the_package_rest_on_all_of_its_code(suite, monkeypatch):
+    monkeypatch.setattr(suite, "rests_on", lambda ours: asked.append(ours))
+    asked = []
+    for name in ("PLS", "four stacked", "probe", "fine-tuned"):
+        suite.key([], name, suite.METHODS[name].make())
+    assert asked == [False, False, True, True]
 
 
 def test_the_key_is_the_same_in_every_process(suite):

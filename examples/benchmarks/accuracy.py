@@ -49,7 +49,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import skspectra
-from skspectra.evaluation._trials import _seeded
+from skspectra.evaluation._trials import _last_step, _seeded
 from skspectra.metrics import bias
 
 _CACHE = Path.home() / ".cache" / "skspectra" / "accuracy"
@@ -89,19 +89,23 @@ def rows_of(cell, uses_pool):
 
 
 @cache
-def rests_on(uses_pool):
-    """Return the source code and the versions that a method's errors follow from."""
+def rests_on(ours):
+    """Return the source code and the versions that a method's errors follow from.
+
+    `ours` are the estimators of the package itself: all of its code but the evaluation,
+    where PLS as a baseline stands.
+    """
     package, here = Path(skspectra.__file__).parent, Path(__file__).parent
     files = [package / name for name in _PLS] + [here / "accuracy_rivals.py"]
     packages = ["scikit-learn"]
-    if uses_pool:
+    if ours:
         files = [*sorted(package.glob("*.py")), *sorted(package.glob("nn/*.py"))]
         packages += ["torch"]
     code = sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     return code, [version(name) for name in packages]
 
 
-def key(rows, name, model, uses_pool):
+def key(rows, name, model):
     """Return a digest of all that a trial's result follows from."""
     digest = sha256()
     for array in rows:
@@ -109,7 +113,8 @@ def key(rows, name, model, uses_pool):
             digest.update(repr((array.shape, array.dtype)).encode())
             digest.update(np.ascontiguousarray(array).tobytes())
     params = sorted(model.get_params(deep=True).items())
-    digest.update(repr((name, params, rests_on(uses_pool))).encode())
+    ours = type(_last_step(model)[1]).__module__.startswith("skspectra._")
+    digest.update(repr((name, params, rests_on(ours))).encode())
     return digest.hexdigest()
 
 
@@ -137,7 +142,7 @@ def plan(args, methods):
                     continue
                 model = _seeded(make(), seed)
                 rows = rows_of(cell, uses_pool)
-                file = args.cache / f"{key(rows, name, model, uses_pool)}.json"
+                file = args.cache / f"{key(rows, name, model)}.json"
                 yield Trial(cell, name, model, uses_pool, file)
 
 
