@@ -44,6 +44,7 @@ from accuracy_protocol import BUDGETS, Cell, cells, read_tasks
 from accuracy_report import modality, report
 from accuracy_rivals import fit
 from joblib import Parallel, delayed, parallel_config
+from sklearn.base import clone
 from sklearn.metrics import r2_score, root_mean_squared_error
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
@@ -151,7 +152,8 @@ def measure(rows, model, file):
     start, start_cpu = perf_counter(), process_time()
     try:
         with threadpool_limits(1):
-            fit(model, rows.X, rows.y, rows.groups)
+            # A clone, so that the fitted model goes when its figures are known.
+            model = fit(clone(model), rows.X, rows.y, rows.groups)
             predicted = np.asarray(model.predict(rows.X_test), dtype=float).ravel()
         figures = {
             "rmsep": root_mean_squared_error(rows.y_test, predicted),
