@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr_
     from skspectra._pls import PLSRegressionCV
     from skspectra._pretrainer import MaskedSpectralPretrainer
     from skspectra._regressor import SpectralRegressor
+    from skspectra._stacking import SpectralStackingRegressor
 
 __version__ = "0.1.0.dev0"
 
@@ -18,6 +19,7 @@ __all__ = [
     "PLSRegressionCV",
     "SpectralClassifier",
     "SpectralRegressor",
+    "SpectralStackingRegressor",
 ]
 
 # Torch takes seconds to import. What does not need it (the command line's help, PLS,
@@ -28,6 +30,7 @@ _HOMES = {
     "PLSRegressionCV": "skspectra._pls",
     "SpectralClassifier": "skspectra._classifier",
     "SpectralRegressor": "skspectra._regressor",
+    "SpectralStackingRegressor": "skspectra._stacking",
 }
 
 

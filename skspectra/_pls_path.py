@@ -12,7 +12,14 @@ from ikpls.numpy import PLS
 from sklearn.model_selection import GroupKFold, KFold, check_cv
 from sklearn.utils.validation import check_array, check_consistent_length
 
-__all__ = ["Path", "Selection", "fit_path", "make_splits", "select_n_components"]
+__all__ = [
+    "Path",
+    "Selection",
+    "fit_path",
+    "make_splits",
+    "predict_path",
+    "select_n_components",
+]
 
 
 class Standardised(NamedTuple):
@@ -77,6 +84,12 @@ def fit_path(X: np.ndarray, y: np.ndarray, n_components: int, scale: bool) -> Pa
         warnings.filterwarnings("ignore", category=UserWarning, module=r"ikpls\.")
         pls.fit(x.values, y.values, n_components)
     return Path(pls, x, y)
+
+
+def predict_path(path: Path, X: np.ndarray) -> np.ndarray:
+    """Predict with 1, 2, ... components, (n_components, n_rows, n_targets)."""
+    predicted = path.pls.predict((X - path.x.mean) / (path.x.std * path.x.unit))
+    return predicted * (path.y.std * path.y.unit) + path.y.mean
 
 
 def make_splits(
@@ -159,10 +172,7 @@ def _held_out_squares(
     spread: np.ndarray,
 ) -> np.ndarray:
     """Return the mean squared test error over spread, (n_components, n_targets)."""
-    path = fit_path(X[train], y[train], n_components, scale)
-    spectra = (X[test] - path.x.mean) / (path.x.std * path.x.unit)
-    predicted = path.pls.predict(spectra)  # (n_components, n_test, n_targets)
-    predicted = predicted * (path.y.std * path.y.unit) + path.y.mean
+    predicted = predict_path(fit_path(X[train], y[train], n_components, scale), X[test])
     return (((predicted - y[test]) / spread) ** 2).mean(axis=1)
 
 

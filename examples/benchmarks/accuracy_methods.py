@@ -13,7 +13,13 @@ from accuracy_rivals import Derivative, EvidenceGP, KernelRidgeCV, Scores, Stack
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skspectra import InstanceNormalizer, MaskedSpectralPretrainer, SpectralRegressor
+from skspectra import (
+    InstanceNormalizer,
+    MaskedSpectralPretrainer,
+    SpectralRegressor,
+    SpectralStackingRegressor,
+)
+from skspectra._stacking import default_pretrainer
 from skspectra.evaluation import pls_baseline
 
 __all__ = ["METHODS", "Method", "available"]
@@ -75,6 +81,17 @@ def masked(strategy="fine_tune", **pretraining):
     )
 
 
+class UntrainedStack(SpectralStackingRegressor):
+    """The stack with the encoder's first, random weights: what is pretraining worth?"""
+
+    __module__ = SpectralStackingRegressor.__module__
+
+    def fit(self, X, y, *, groups=None):
+        """Fit, the encoder left as it is drawn."""
+        self.pretrainer = default_pretrainer(*X.shape).set_params(max_epochs=0)
+        return super().fit(X, y, groups=groups)
+
+
 METHODS = {
     "PLS": Method(pls_baseline, uses_pool=False),
     "ridge": Method(ridge, uses_pool=False),
@@ -86,6 +103,11 @@ METHODS = {
     "from scratch": Method(partial(masked, max_epochs=0), uses_pool=True),
     "probe": Method(partial(masked, "probe"), uses_pool=True),
     "fine-tuned": Method(masked, uses_pool=True),
+    "skspectra": Method(SpectralStackingRegressor, uses_pool=True),
+    "skspectra, no encoder": Method(
+        partial(SpectralStackingRegressor, "drop"), uses_pool=True
+    ),
+    "skspectra, untrained": Method(UntrainedStack, uses_pool=True),
 }
 
 

@@ -84,7 +84,7 @@ def _summaries(signal, weak):
     if len(weak):
         summaries["controls"] = (
             f"{title}, controls: {_REFERENCE} with all labels predicts nothing there "
-            f"(R2 < {_SIGNAL}). A clear win means a leak.",
+            f"(R2 < {_SIGNAL}). A clear win asks for a look.",
             summarise_ratios(weak, by=_TASK).drop(columns=["ratio_low", "ratio_high"]),
         )
     times = pd.concat([signal, weak]).groupby("method", sort=False)
