@@ -188,7 +188,7 @@ def test_a_set_without_signal_is_a_control(suite, folder, capsys):
     docs = folder.parent / "docs"
     run(suite, folder, "--methods", "PLS", "ridge", "kernel ridge", "--docs", str(docs))
     said = capsys.readouterr().out
-    assert "A clear win means a leak." in said
+    assert "A clear win asks for a look." in said
     weak = pd.read_csv(docs / "controls.csv")
     assert set(weak["dataset"]) == {"second"}
     summary = pd.read_csv(docs / "summary.csv", index_col="method")

@@ -12,7 +12,7 @@ same cells, the labelled rows and, if it can learn from them, the pool; test row
 What is reported is the RMSEP divided by that of a tuned PLS in the same cell: medians
 over repeats, geometric means over tasks and budgets, intervals by drawing sets. Tasks
 that PLS with all labels does not predict either (median R2 below 0.1) are controls:
-they are reported apart, and a clear win there means a leak.
+they are reported apart, and a clear win there asks for a look.
 
 Each trial is kept in the cache, by the rows, the method, its parameters and the source
 code that it rests on. A run that was cut off goes on where it was, and a second one

@@ -1,5 +1,6 @@
 """What the table of accuracy.py tells: ratios to PLS, controls apart, figures."""
 
+import numpy as np
 import pandas as pd
 
 from skspectra.evaluation import (
@@ -11,6 +12,7 @@ from skspectra.evaluation import (
 __all__ = ["controls", "modality", "report"]
 
 _REFERENCE = "PLS"
+_WITHOUT = "skspectra, no encoder"
 _SIGNAL = 0.1  # R2 of PLS with all labels, below which a task is a control
 _TASK = ["dataset", "target"]
 # The first that a technique's name contains: "FT-NIR" is NIR, and FTIR is MIR.
@@ -24,6 +26,29 @@ _MODALITIES = {
     "MIR": "MIR",
     "FTIR": "MIR",
 }
+
+
+def curvature(table):
+    """Say of each row how much better curves fit its set than lines, all labels known.
+
+    By the median ratio of kernel ridge regression to ridge regression: "bent" below
+    0.95, "straight" above 1.05, "neither" between; "unknown" where one is missing.
+    """
+    full = table[table["budget"] == "all"]
+    errors = full.groupby([*_TASK, "method"])["rmsep"].median().unstack("method")
+    errors = errors.reindex(columns=["ridge", "kernel ridge"])
+    ratio = errors["kernel ridge"] / errors["ridge"]
+    kinds = pd.cut(
+        ratio, [0, 0.95, 1.05, np.inf], labels=["bent", "neither", "straight"]
+    )
+    kinds = kinds.astype(object).fillna("unknown")
+    return kinds.reindex(pd.MultiIndex.from_frame(table[_TASK])).to_numpy()
+
+
+def pool(table):
+    """Say of each row how many spectra without reference values there were."""
+    edges, names = [-1, 49, 199, np.inf], ["below 50", "50 to 199", "200 and more"]
+    return pd.cut(table["n_pool"], edges, labels=names).astype(str)
 
 
 def modality(technique):
@@ -78,9 +103,18 @@ def _summaries(signal, weak):
     summaries = {}
     if len(signal):
         summaries["summary"] = f"{title}, all tasks", summarise_ratios(signal)
-        for column in ["budget", "modality"]:
-            by = summarise_ratios(signal, by=column)
+        few = signal[signal["budget"].isin(["20", "50"])]
+        for column, part in {
+            "budget": signal,
+            "modality": signal,
+            "curvature": signal.assign(curvature=curvature(signal)),
+            "pool": few.assign(pool=pool(few)),
+        }.items():
+            by = summarise_ratios(part, by=column)
             summaries[f"by_{column}"] = f"{title}, by {column}", by
+        if _WITHOUT in set(signal["method"]):
+            worth = _worth(signal[signal["method"].str.startswith("skspectra")])
+            summaries["encoder"] = f"RMSEP divided by that of {_WITHOUT}", worth
     if len(weak):
         summaries["controls"] = (
             f"{title}, controls: {_REFERENCE} with all labels predicts nothing there "
@@ -94,11 +128,23 @@ def _summaries(signal, weak):
     return summaries
 
 
+def _worth(ours):
+    """Return what the encoder changes, by budget and, at small budgets, by pool."""
+    few = ours[ours["budget"].isin(["20", "50"])]
+    parts = {"all": ours}
+    parts |= {f"budget {value}": part for value, part in ours.groupby("budget")}
+    parts |= {f"pool {size}": part for size, part in few.groupby(pool(few))}
+    tables = {
+        name: summarise_ratios(part, reference=_WITHOUT) for name, part in parts.items()
+    }
+    return pd.concat(tables, names=["part"])
+
+
 def _draw(table, folder):
     """Write the ratios of each method, and the ranks at all labels, as PNG files."""
     for method in table["method"].unique():
         if method != _REFERENCE:
-            name = method.lower().replace(" ", "_").replace("-", "_")
+            name = method.lower().replace(",", "").replace(" ", "_").replace("-", "_")
             ax = plot_ratios(table, methods=[method])
             _save(ax, folder / f"ratios_{name}.png")
     # One task a set and one budget: rows of a set are not independent.
