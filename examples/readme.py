@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import doctest
 import io
+import warnings
 from pathlib import Path
 
 import matplotlib
@@ -23,6 +24,7 @@ from sklearn.pipeline import make_pipeline
 from skspectra import InstanceNormalizer, MaskedSpectralPretrainer, SpectralRegressor
 from skspectra.datasets import load_tecator
 from skspectra.evaluation import label_efficiency_curve, pls_baseline
+from skspectra.exceptions import FewLabelsWarning
 
 ROOT = Path(__file__).parents[1]
 FIGURE = ROOT / "docs" / "_static" / "label_efficiency.png"
@@ -82,6 +84,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--no-figure", action="store_true")
     arguments = parser.parse_args()
+    warnings.simplefilter("ignore", FewLabelsWarning)  # the figure shows what it says
     update_outputs(ROOT / "README.md")
     if not arguments.no_figure:
         draw_figure(arguments.jobs)

@@ -62,6 +62,7 @@ from sklearn.utils import Bunch
 from skspectra import InstanceNormalizer, MaskedSpectralPretrainer, SpectralRegressor
 from skspectra.datasets import make_xrf_cores
 from skspectra.evaluation import pls_baseline
+from skspectra.exceptions import FewLabelsWarning
 from skspectra.inspection import saliency_map
 
 HERE = Path(__file__).resolve().parent
@@ -460,8 +461,10 @@ def one_run(study, part, run):
 
 def timed_run(study, part, run):
     start = time.perf_counter()
-    with warnings.catch_warnings():  # some of NMF's parts need not be that exact
+    with warnings.catch_warnings():
+        # Some of NMF's parts need not be that exact, and few labels are the question.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", FewLabelsWarning)
         rows = RUNS[part](study, *run)
     seconds = round(time.perf_counter() - start, 2)
     return [{"seed": run[0], **row, "seconds": seconds} for row in rows]

@@ -1,17 +1,23 @@
 """SpectralRegressor: reference values on top of a pretrained encoder."""
 
+import warnings
+
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array
 
 from skspectra._probe import fit_linear_probe
 from skspectra._supervised import SupervisedModel
+from skspectra.exceptions import FewLabelsWarning
 
 _CHECK_Y = {
     "dtype": np.float64,
     "ensure_2d": False,
     "ensure_all_finite": "allow-nan",
 }
+# Labelled rows from which on a fine-tuned network was better than PLS on public sets,
+# and not on all of them: docs/guide/label_efficiency.rst.
+FEW_LABELS = 100
 
 
 class SpectralRegressor(RegressorMixin, SupervisedModel):
@@ -36,7 +42,8 @@ class SpectralRegressor(RegressorMixin, SupervisedModel):
         "probe" leaves the encoder as it is and fits the linear map by ridge
         regression, its penalty chosen by cross-validation. "fine_tune" starts
         from there [2]_ and trains the encoder too, which on few labels can make it
-        worse: `early_stopping` can then return to the start. The parameters from
+        worse: `early_stopping` can then return to the start, and below 100 labels
+        `fit` warns. The parameters from
         `lr` to `n_iter_no_change` and `callbacks` concern "fine_tune" alone.
     pooling : {"concatenate", "mean"}, default="concatenate"
         What the linear map reads: all tokens side by side, or their mean, which
@@ -177,6 +184,12 @@ class SpectralRegressor(RegressorMixin, SupervisedModel):
             If a parameter or the data are not as described.
         FloatingPointError
             If the training diverges.
+
+        Warns
+        -----
+        FewLabelsWarning
+            If fewer than 100 rows have a reference value and `strategy` is
+            "fine_tune".
         """
         return self._fit(X, y, groups, X_val, y_val)
 
@@ -220,6 +233,20 @@ class SpectralRegressor(RegressorMixin, SupervisedModel):
         constant = lowest == np.nanmax(y, axis=0)
         self.y_mean_ = np.where(constant, lowest, mean)
         self.y_scale_ = np.where(constant, 0.0, scale)
+        self._warn_of_few_labels((~np.isnan(y)).any(axis=1).sum())
+
+    def _warn_of_few_labels(self, n_labelled):
+        if self.strategy == "probe" or n_labelled >= FEW_LABELS:
+            return
+        warnings.warn(
+            f"{type(self).__name__} fine-tunes an encoder on {n_labelled} labelled "
+            "rows. On public sets a fine-tuned network was better than PLS from about "
+            f"{FEW_LABELS} on only. With fewer take SpectralStackingRegressor, or "
+            "strategy='probe'. To silence this: warnings.simplefilter('ignore', "
+            "skspectra.exceptions.FewLabelsWarning).",
+            FewLabelsWarning,
+            stacklevel=5,
+        )
 
     def _encode(self, y):
         y = y.reshape(len(y), -1)

@@ -6,6 +6,7 @@ What is slow to import is imported by the command that needs it.
 import json
 import platform
 import tempfile
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
@@ -203,17 +204,22 @@ def _fit(samples, options):
 
     from skspectra import MaskedSpectralPretrainer, SpectralRegressor
     from skspectra.evaluation import compare
+    from skspectra.exceptions import FewLabelsWarning
 
     n_epochs = MaskedSpectralPretrainer().max_epochs, SpectralRegressor().max_epochs
     _fill(options, {"pretrain_epochs": n_epochs[0], "epochs": n_epochs[1]})
     _fill(options, {"jobs": joblib.cpu_count()})
     estimators = _estimators(samples, options)
+    _note_few_labels(samples, options)
     # One thread a fit, however many fits run at once: the last digits of a network
     # depend on the number of threads.
     with (
+        warnings.catch_warnings(),
         joblib.parallel_config("loky", inner_max_num_threads=1),
         threadpool_limits(1),
     ):
+        # Noted above; every fit would say it again.
+        warnings.simplefilter("ignore", FewLabelsWarning)
         return compare(
             estimators,
             samples.X,
@@ -224,6 +230,19 @@ def _fit(samples, options):
             n_jobs=options["jobs"],
             random_state=options["seed"],
             verbose=1,
+        )
+
+
+def _note_few_labels(samples, options):
+    """Say once what each fine-tuned network would warn of."""
+    from skspectra._regressor import FEW_LABELS
+
+    n_labelled = samples.description["labelled"] * (1 - 1 / options["folds"])
+    if n_labelled < FEW_LABELS:
+        _say(
+            f"Note: about {n_labelled:.0f} labels a fold. On public sets a fine-tuned "
+            f"network was better than PLS from about {FEW_LABELS} on only; with fewer "
+            "try SpectralStackingRegressor in Python."
         )
 
 

@@ -29,7 +29,7 @@ LAYERS = [
     {"nn"},
 ]
 # At the side: everybody but `nn` may import them, and they know no estimator.
-SIDE = {"_validation", "metrics", "datasets", "io"}
+SIDE = {"_validation", "exceptions", "metrics", "datasets", "io"}
 
 LONGEST_FUNCTION, USUAL_FUNCTION, LONGEST_FILE = 60, 30, 300
 

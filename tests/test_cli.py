@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ import skspectra.evaluation
 from skspectra import MaskedSpectralPretrainer, SpectralRegressor, metrics
 from skspectra.cli import main
 from skspectra.datasets import load_fermentation, make_nir_mixtures
+from skspectra.exceptions import FewLabelsWarning
 from skspectra.io import read_table
 from skspectra.io._samples import read_samples
 
@@ -127,6 +129,22 @@ def test_the_standard_error_says_what_runs_and_counts_the_fits(done):
         assert words in result.stderr
     assert "16/16" in result.stderr
     assert result.stderr.splitlines()[-1].endswith("are in out.")
+
+
+def test_few_labels_are_noted_once_and_not_by_every_fit(done, recwarn):
+    result, _ = done
+    assert result.stderr.count("about 12 labels a fold") == 1
+    make_table().to_csv("meat.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(skspectra.evaluation, "compare", warn)
+        compare(f"{MEAT} --groups sample")
+    assert FewLabelsWarning not in [each.category for each in recwarn]
+
+
+def warn(*args, **kwargs):
+    """Stand in for the comparison: warn as each fit would."""
+    warnings.warn("few", FewLabelsWarning, stacklevel=2)
+    raise AssertionError("enough seen")
 
 
 def test_all_files_are_written(done):

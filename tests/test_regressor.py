@@ -1,6 +1,7 @@
 """SpectralRegressor: the pretrainer rule, targets in their units, no leak."""
 
 import pickle
+import warnings
 
 import joblib
 import numpy as np
@@ -28,6 +29,7 @@ from skspectra import (
     SpectralRegressor,
 )
 from skspectra.datasets import make_nir_mixtures
+from skspectra.exceptions import FewLabelsWarning
 
 STRATEGIES = ["fine_tune", "probe"]
 
@@ -627,3 +629,53 @@ def test_grouped_cross_validation_gives_the_same_as_by_hand(data):
     for train, test in cv.split(data.data, groups=groups):
         by_hand = small().fit(data.data[train], data.target[train])
         np.testing.assert_array_equal(predicted[test], by_hand.predict(data.data[test]))
+
+
+# --- few labels ------------------------------------------------------------------
+
+
+def warned(data, n_labelled, **parameters):
+    """Fit on some labels, the other rows unlabelled; return what was warned of."""
+    y = np.where(np.arange(120) < n_labelled, data.target, np.nan)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        small(small_pretrainer(max_epochs=0), max_epochs=1, **parameters).fit(
+            data.data, y
+        )
+    return [each for each in caught if each.category is FewLabelsWarning]
+
+
+def test_fine_tuning_on_few_labels_warns_once_and_names_numbers_and_remedies(data):
+    (found,) = warned(data, 99)
+    for words in (
+        "on 99 labelled rows",
+        "from about 100 on",
+        "SpectralStackingRegressor",
+        "strategy='probe'",
+        "skspectra.exceptions.FewLabelsWarning",
+    ):
+        assert words in str(found.message)
+    assert found.filename == __file__
+    assert issubclass(FewLabelsWarning, UserWarning)
+
+
+@pytest.mark.parametrize(
+    "n_labelled, parameters", [(100, {}), (120, {}), (20, {"strategy": "probe"})]
+)
+def test_enough_labels_or_a_probe_are_not_warned_of(data, n_labelled, parameters):
+    assert warned(data, n_labelled, **parameters) == []
+
+
+def test_a_row_with_one_of_two_targets_counts_as_labelled(data):
+    y = np.column_stack([data.target, data.target])
+    y[:60, 0] = y[60:, 1] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small(small_pretrainer(max_epochs=0), max_epochs=1).fit(data.data, y)
+
+
+def test_the_warning_of_few_labels_is_silenced_by_its_class(data):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", FewLabelsWarning)
+        small(max_epochs=1).fit(data.data[:20], data.target[:20])
