@@ -32,8 +32,12 @@ def centre_and_scale(X):
             "X contains values too large to be squared in float64: their spread is "
             f"{scale}. The largest absolute value is {np.abs(X).max():.3g}."
         )
-    rounding = 10 * np.finfo(np.float64).eps * np.abs(mean).max()
-    return mean, scale if scale > rounding else 1.0
+    return mean, scale if scale > rounding(mean) else 1.0
+
+
+def rounding(mean):
+    """Return below what a spread around a mean is that of rounded numbers."""
+    return 10 * np.finfo(np.float64).eps * np.abs(mean).max()
 
 
 def scale_spectra(X, mean, scale, first_row=0):

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from skspectra._gaussian_process import Process, compare, fit_process, matern
+from skspectra._scaling import rounding
 
 __all__ = ["MEMBERS", "Combination", "combine_processes", "convex_weights"]
 
@@ -163,8 +164,9 @@ def fit_processes(views, y, members, folds, rng):
 
 def _scale(spectra):
     centre = spectra.mean(axis=0)
-    unit = np.sqrt(((spectra - centre) ** 2).sum(axis=1).mean())
-    return Scale(centre, float(unit) or 1.0)
+    unit = float(np.sqrt(((spectra - centre) ** 2).sum(axis=1).mean()))
+    far = np.sqrt(spectra.shape[1]) * rounding(centre) if spectra.size else 0.0
+    return Scale(centre, unit if unit > far else 1.0)
 
 
 def combine_processes(scaled, scales, processes: dict[str, Process], weights):

@@ -26,6 +26,7 @@ from skspectra._views import ENCODED, learn_views
 
 # The default encoder. More steps made what the processes read of it worse.
 _N_PATCHES, _EMBED_DIM, _DEPTH, _BATCH_SIZE, _N_STEPS = 40, 64, 2, 64, 100
+_LARGEST = 1e100  # squares beyond overflow; PLSRegressionCV takes no more either
 
 
 class _Target(NamedTuple):
@@ -236,6 +237,7 @@ default=None
         check_is_fitted(self)
         self._check_axis(X)
         X = validate_data(self, X, dtype=np.float64, reset=False)
+        _check_size(X, "X")
         views = self._views.look(X, self.pretrainer_)
         y = [target.predict(X, views) for target in self._targets]
         return self._shaped(np.column_stack(y))
@@ -302,6 +304,8 @@ default=None
             ensure_all_finite="allow-nan",
         )
         check_consistent_length(X, y)
+        _check_size(X, "X")
+        _check_size(y[~np.isnan(y)], "y")
         n_known = (~np.isnan(y.reshape(len(y), -1))).sum(axis=0)
         if n_known.min() < 2:
             raise ValueError(
@@ -370,6 +374,11 @@ def default_pretrainer(n_samples, n_channels):
         batch_size=_BATCH_SIZE,
         max_epochs=-(-_N_STEPS // n_batches),
     )
+
+
+def _check_size(values, name):
+    if np.abs(values).max(initial=0.0) > _LARGEST:
+        raise ValueError(f"{name} holds values beyond {_LARGEST:g}. Rescale it.")
 
 
 def _held_out_pls(pls, X, y, splits):

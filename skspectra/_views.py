@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from skspectra._inference import forward_in_batches
-from skspectra._scaling import scale_spectra
+from skspectra._scaling import rounding, scale_spectra
 from skspectra._treatments import TREATMENTS, treated
 from skspectra.nn import SpectralPredictor
 
@@ -77,11 +77,10 @@ def learn_views(X, random_state):
     plain = Views({}, {}).look(X)
     standards = {}
     for name in ("snv", "snv+sg1"):
-        spread = plain[name].std(axis=0)
+        mean, spread = plain[name].mean(axis=0), plain[name].std(axis=0)
+        equal = spread.max() <= rounding(mean)
         spread = spread + _FLOOR * spread.max()
-        standards[name] = Standard(
-            plain[name].mean(axis=0), np.where(spread > 0, spread, 1.0)
-        )
+        standards[name] = Standard(mean, np.ones_like(spread) if equal else spread)
     whitenings = {
         name: _whitening(plain[name], random_state) for name in ("none", "snv+sg1")
     }
@@ -91,9 +90,10 @@ def learn_views(X, random_state):
 def _whitening(spectra, random_state):
     """Return the leading principal axes of spectra, without those of rounding."""
     n_components = min(_N_SCORES, len(spectra) - 1, spectra.shape[1])
-    pca = PCA(n_components, random_state=random_state).fit(spectra)
+    with np.errstate(invalid="ignore"):  # equal spectra: no variance to divide by
+        pca = PCA(n_components, random_state=random_state).fit(spectra)
     spread = np.sqrt(pca.explained_variance_)
-    real = spread > 1e-6 * spread[0]
+    real = spread > max(1e-6 * spread[0], rounding(pca.mean_))
     return Whitening(pca.mean_, pca.components_[real].T / spread[real])
 
 
