@@ -16,7 +16,18 @@ ROOT = Path(__file__).parents[1] / "skspectra"
 # From the top down. A module imports from its own layer and those below.
 LAYERS = [
     {"__main__", "cli", "evaluation", "inspection"},
-    {"_pretrainer", "_regressor", "_classifier", "_supervised", "_pls", "_normalizer"},
+    {
+        "_pretrainer",
+        "_regressor",
+        "_classifier",
+        "_supervised",
+        "_pls",
+        "_normalizer",
+        "_stacking",
+        "_treatments",
+        "_tuned_pls",
+        "_views",
+    },
     {
         "_training",
         "_attribution",
@@ -25,6 +36,8 @@ LAYERS = [
         "_probe",
         "_pls_path",
         "_sinkhorn",
+        "_gaussian_process",
+        "_stack",
     },
     {"nn"},
 ]

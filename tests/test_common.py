@@ -20,6 +20,7 @@ from skspectra import (
     MaskedSpectralPretrainer,
     SpectralClassifier,
     SpectralRegressor,
+    SpectralStackingRegressor,
 )
 
 
@@ -77,16 +78,19 @@ CLASSIFIERS = [
     for options in (dict(), dict(encoder="state_space"))
     for strategy in STRATEGIES
 ]
+STACKS = [
+    SpectralStackingRegressor(pretrainer, cv=2, random_state=0)
+    for pretrainer in ("drop", tiny_pretrainer(max_epochs=1, random_state=None))
+]
+ESTIMATORS = [*PRETRAINERS, *REGRESSORS, *CLASSIFIERS, *STACKS]
 
 
-@parametrize_with_checks([*PRETRAINERS, *REGRESSORS, *CLASSIFIERS])
+@parametrize_with_checks(ESTIMATORS)
 def test_estimators_keep_the_contract(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize(
-    "estimator", [*PRETRAINERS, *REGRESSORS, *CLASSIFIERS], ids=repr
-)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
 @pytest.mark.parametrize(
     "check",
     [

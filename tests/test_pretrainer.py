@@ -9,6 +9,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, GroupShuffleSplit
 from sklearn.pipeline import make_pipeline
 
@@ -125,6 +126,31 @@ def test_foreign_spectra_score_low(X):
     assert (
         pretrainer.score_samples(foreign).max() < pretrainer.score_samples(X[70:]).min()
     )
+
+
+# Sets of the same channels: fodder and soils, soils of the Arctic and others, meat and
+# wheat. The distance to the mean spectrum tells these apart as well.
+@pytest.mark.parametrize(
+    "own, foreign",
+    [
+        ("forages2", "nirsoil"),
+        ("soil_arctic", "nirsoil"),
+        ("tecator", "wheat_kernels"),
+    ],
+)
+def test_real_spectra_of_another_kind_score_low(real_spectra, own, foreign):
+    own, foreign = (
+        InstanceNormalizer().fit_transform(real_spectra(name).X.astype(float))
+        for name in (own, foreign)
+    )
+    rows = np.random.default_rng(0).permutation(len(own))
+    train, test = own[rows[: len(own) // 2]], own[rows[len(own) // 2 :]]
+    pretrainer = small(patch_size=-(-own.shape[1] // 20), max_epochs=30, lr=3e-3)
+    pretrainer.fit(train)
+    scores = pretrainer.score_samples(np.vstack([test, foreign]))
+    assert np.isfinite(scores).all()
+    ours = np.arange(len(scores)) < len(test)
+    assert roc_auc_score(ours, scores) > 0.9
 
 
 def test_reconstruct_rebuilds_the_hidden_channels_and_keeps_the_others(fitted, X):
