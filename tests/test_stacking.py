@@ -2,6 +2,7 @@
 
 import pickle
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +16,12 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.model_selection import GridSearchCV, GroupKFold
 
-from skspectra import MaskedSpectralPretrainer, SpectralStackingRegressor, _stacking
+from skspectra import (
+    MaskedSpectralPretrainer,
+    SpectralStackingRegressor,
+    _gaussian_process,
+    _stacking,
+)
 from skspectra._gaussian_process import compare, matern
 from skspectra._stack import (
     MEMBERS,
@@ -366,6 +372,27 @@ def test_the_seed_alone_decides(data):
     assert_array_equal(fit(0), first)
     assert_array_equal(fit(np.random.RandomState(0)), first)
     assert (fit(1) != first).any()
+
+
+def test_of_many_rows_the_seed_says_which_are_searched_on(data, monkeypatch):
+    monkeypatch.setattr(_gaussian_process, "_MOST_ROWS", 20)
+
+    def fit(seed):
+        model = stack(random_state=seed).fit(data.data[:40], data.target[:40])
+        return model.predict(data.data)
+
+    assert_array_equal(fit(0), fit(0))
+    assert (fit(0) != fit(1)).any()
+    assert r2_score(data.target[40:], fit(0)[40:]) > 0.5
+
+
+def test_predictions_in_threads_share_one_model(encoded, data):
+    alone = encoded.predict(data.data)
+    with joblib.parallel_config("threading", n_jobs=4):
+        together = joblib.Parallel()(
+            joblib.delayed(encoded.predict)(data.data) for _ in range(8)
+        )
+    assert all((predicted == alone).all() for predicted in together)
 
 
 def test_global_generators_and_threads_are_left_as_they_were(data):
