@@ -17,6 +17,12 @@ __all__ = ["MEMBERS", "Combination", "combine_processes", "convex_weights"]
 _TREATED = ("none", "snv", "sg1", "sg2", "snv+sg1", "snv+sg2")
 _AUTO = ("autoscaled snv", "autoscaled snv+sg1")
 _SCORES = ("scores none", "scores snv+sg1")
+_SMOOTH = (
+    "autoscaled first derivative, 2 %",
+    "autoscaled second derivative, 3 %",
+    "autoscaled first derivative, 5 %",
+    "autoscaled second derivative, 7.5 %",
+)
 
 
 def _linear(*views):
@@ -30,20 +36,13 @@ def _matern(*views):
 # name -> (share in the prior weights, parts of the kernel). Found by leaving members
 # out and putting others in, over 40 public sets; docs/guide/accuracy.rst has the table.
 MEMBERS = {
-    "PLS": (0.5, None),
-    **{f"linear, {view}": (0.5 / 6, _linear(view)) for view in _TREATED},
-    "linear and curved, autoscaled": (
-        1.0,
-        _linear("none", "snv", "sg1", *_AUTO) + _matern(*_AUTO),
-    ),
-    "linear and curved, all": (
+    "PLS": (1.0, None),
+    "all views": (
         1.0,
         _linear(*_TREATED, *_AUTO) + _matern("snv", "snv+sg1", *_SCORES, *_AUTO),
     ),
-    **{
-        f"curved, {view}": (2 / 6, _matern(view)) for view in ("snv", "snv+sg1", *_AUTO)
-    },
-    **{f"{view}": (2 / 6, _linear(view) + _matern(view)) for view in _SCORES},
+    **{view: (1 / 3, _matern(view)) for view in ("snv", "snv+sg1", *_AUTO)},
+    **{view: (1 / 3, _linear(view) + _matern(view)) for view in _SMOOTH},
     "encoder": (1.0, _linear("encoder") + _matern("encoder")),
 }
 
@@ -78,7 +77,7 @@ class Combination(NamedTuple):
             name: (views[name] - scale.centre) / scale.unit
             for name, scale in self.scales.items()
         }
-        total = np.full(len(next(iter(scaled.values()))), self.constant)
+        total = np.full(len(next(iter(views.values()))), self.constant)
         for name, coef in self.coef.items():
             total += scaled[name] @ coef
         for name in self.train:

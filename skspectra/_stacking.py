@@ -105,7 +105,7 @@ default=None
 
     Notes
     -----
-    Cost: one pretraining of 100 steps, 70 PLS paths and 16 Gaussian processes for each
+    Cost: one pretraining of 100 steps, 36 PLS paths and 10 Gaussian processes for each
     target. 200 spectra of 700 channels take about 5 s on one core, of which the
     encoder is the half; the processes' time grows with the cube of the labelled rows:
     2,000 take a minute, and many more are another method's business.

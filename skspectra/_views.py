@@ -13,6 +13,15 @@ from skspectra.nn import SpectralPredictor
 __all__ = ["ENCODED", "Views", "learn_views"]
 
 _WINDOW = 11  # of the derivatives, in channels: that of the baseline
+# Derivatives after SNV over a part of the channels: smoother, and a band wide on any
+# axis. Name: (treatment of the normalised spectra, width of the window).
+_SMOOTH = {
+    "first derivative, 2 %": ("sg1", 0.02),
+    "second derivative, 3 %": ("sg2", 0.03),
+    "first derivative, 5 %": ("sg1", 0.05),
+    "second derivative, 7.5 %": ("sg2", 0.075),
+}
+_NARROWEST = 5  # of these windows, in channels
 _N_SCORES = 20
 # Channels that hardly vary are noise: added to the spread of each, in units of the
 # largest, before spectra are divided by it.
@@ -49,6 +58,9 @@ class Views(NamedTuple):
         views = dict(treated(X, _WINDOW))
         for name in TREATMENTS:  # too narrow for treatments: all are the same
             views.setdefault(name, X)
+        for name, (treatment, part) in _SMOOTH.items():
+            window = max(_NARROWEST, 2 * round((part * X.shape[1] - 1) / 2) + 1)
+            ((_, views[name]),) = treated(views["snv"], window, [treatment])
         for name, (mean, spread) in self.standards.items():
             views[f"autoscaled {name}"] = (views[name] - mean) / spread
         for name, (mean, axes) in self.whitenings.items():
@@ -76,7 +88,7 @@ def learn_views(X, random_state):
     """
     plain = Views({}, {}).look(X)
     standards = {}
-    for name in ("snv", "snv+sg1"):
+    for name in ("snv", "snv+sg1", *_SMOOTH):
         mean, spread = plain[name].mean(axis=0), plain[name].std(axis=0)
         equal = spread.max() <= rounding(mean)
         spread = spread + _FLOOR * spread.max()

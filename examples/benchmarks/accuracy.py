@@ -114,7 +114,8 @@ def key(rows, name, model):
             digest.update(repr((array.shape, array.dtype)).encode())
             digest.update(np.ascontiguousarray(array).tobytes())
     params = sorted(model.get_params(deep=True).items())
-    ours = type(_last_step(model)[1]).__module__.startswith("skspectra._")
+    kinds = type(_last_step(model)[1]).__mro__
+    ours = any(kind.__module__.startswith("skspectra._") for kind in kinds)
     digest.update(repr((name, params, rests_on(ours))).encode())
     return digest.hexdigest()
 

@@ -84,8 +84,6 @@ def masked(strategy="fine_tune", **pretraining):
 class UntrainedStack(SpectralStackingRegressor):
     """The stack with the encoder's first, random weights: what is pretraining worth?"""
 
-    __module__ = SpectralStackingRegressor.__module__
-
     def fit(self, X, y, *, groups=None):
         """Fit, the encoder left as it is drawn."""
         self.pretrainer = default_pretrainer(*X.shape).set_params(max_epochs=0)
