@@ -15,8 +15,8 @@ _CHECK_Y = {
     "ensure_2d": False,
     "ensure_all_finite": "allow-nan",
 }
-# Labelled rows from which on a fine-tuned network was better than PLS on public sets,
-# and not on all of them: docs/guide/label_efficiency.rst.
+# With fewer labelled rows a fine-tuned network was mostly behind PLS on public sets,
+# with more it was ahead on some: docs/guide/label_efficiency.rst.
 FEW_LABELS = 100
 
 
@@ -240,10 +240,10 @@ class SpectralRegressor(RegressorMixin, SupervisedModel):
             return
         warnings.warn(
             f"{type(self).__name__} fine-tunes an encoder on {n_labelled} labelled "
-            "rows. On public sets a fine-tuned network was better than PLS from about "
-            f"{FEW_LABELS} on only. With fewer take SpectralStackingRegressor, or "
-            "strategy='probe'. To silence this: warnings.simplefilter('ignore', "
-            "skspectra.exceptions.FewLabelsWarning).",
+            f"rows. With fewer than about {FEW_LABELS} a fine-tuned network was mostly "
+            "behind PLS on public sets; with more it was ahead on some. Take "
+            "SpectralStackingRegressor, or strategy='probe'. To silence this: "
+            "warnings.simplefilter('ignore', skspectra.exceptions.FewLabelsWarning).",
             FewLabelsWarning,
             stacklevel=5,
         )

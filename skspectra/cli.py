@@ -240,8 +240,8 @@ def _note_few_labels(samples, options):
     n_labelled = samples.description["labelled"] * (1 - 1 / options["folds"])
     if n_labelled < FEW_LABELS:
         _say(
-            f"Note: about {n_labelled:.0f} labels a fold. On public sets a fine-tuned "
-            f"network was better than PLS from about {FEW_LABELS} on only; with fewer "
+            f"Note: about {n_labelled:.0f} labels a fold. With fewer than about "
+            f"{FEW_LABELS} a fine-tuned network was mostly behind PLS on public sets; "
             "try SpectralStackingRegressor in Python."
         )
 

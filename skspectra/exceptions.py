@@ -4,7 +4,7 @@ __all__ = ["FewLabelsWarning"]
 
 
 class FewLabelsWarning(UserWarning):
-    """Say that an encoder is fine-tuned on fewer labels than it was shown to need.
+    """Say that an encoder is fine-tuned on so few labels that PLS was mostly better.
 
     See Also
     --------

@@ -649,7 +649,7 @@ def test_fine_tuning_on_few_labels_warns_once_and_names_numbers_and_remedies(dat
     (found,) = warned(data, 99)
     for words in (
         "on 99 labelled rows",
-        "from about 100 on",
+        "fewer than about 100 a",
         "SpectralStackingRegressor",
         "strategy='probe'",
         "skspectra.exceptions.FewLabelsWarning",
