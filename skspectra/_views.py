@@ -71,15 +71,13 @@ class Views(NamedTuple):
         return views
 
 
-def learn_views(X, random_state):
+def learn_views(X):
     """Return the views that spectra give rise to; no reference value is needed.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_channels)
         All spectra that `fit` got.
-    random_state : int
-        Of the principal components of large tables.
 
     Returns
     -------
@@ -93,17 +91,16 @@ def learn_views(X, random_state):
         equal = spread.max() <= rounding(mean)
         spread = spread + _FLOOR * spread.max()
         standards[name] = Standard(mean, np.ones_like(spread) if equal else spread)
-    whitenings = {
-        name: _whitening(plain[name], random_state) for name in ("none", "snv+sg1")
-    }
+    whitenings = {name: _whitening(plain[name]) for name in ("none", "snv+sg1")}
     return Views(standards, whitenings)
 
 
-def _whitening(spectra, random_state):
+def _whitening(spectra):
     """Return the leading principal axes of spectra, without those of rounding."""
     n_components = min(_N_SCORES, len(spectra) - 1, spectra.shape[1])
     with np.errstate(invalid="ignore"):  # equal spectra: no variance to divide by
-        pca = PCA(n_components, random_state=random_state).fit(spectra)
+        # Of large tables the axes are found by random projections: always the same.
+        pca = PCA(n_components, random_state=0).fit(spectra)
     spread = np.sqrt(pca.explained_variance_)
     real = spread > max(1e-6 * spread[0], rounding(pca.mean_))
     return Whitening(pca.mean_, pca.components_[real].T / spread[real])

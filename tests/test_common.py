@@ -80,7 +80,7 @@ CLASSIFIERS = [
 ]
 STACKS = [
     SpectralStackingRegressor(pretrainer, cv=2, random_state=0)
-    for pretrainer in ("drop", tiny_pretrainer(max_epochs=1, random_state=None))
+    for pretrainer in (None, tiny_pretrainer(max_epochs=1, random_state=None))
 ]
 ESTIMATORS = [*PRETRAINERS, *REGRESSORS, *CLASSIFIERS, *STACKS]
 

@@ -38,7 +38,7 @@ def test_intervals_of_new_rows_hold_what_they_promise(labelled):
     coverages = []
     for seed in range(N_SPLITS):
         train, test = divide(len(y), N_TRAIN, seed)
-        model = SpectralStackingRegressor("drop", random_state=0)
+        model = SpectralStackingRegressor(random_state=0)
         model.fit(X[train], y[train])
         lower, upper = model.predict_interval(X[test], COVERAGE)
         coverages.append(covered(y[test], lower, upper))
@@ -68,7 +68,7 @@ def mapie_interval(model, X, y, X_test):
 def test_conformal_packages_take_the_regressor_as_it_is(labelled, interval):
     X, y = labelled
     train, rest = divide(len(y), N_TRAIN, 0)
-    model = SpectralStackingRegressor("drop", random_state=0).fit(X[train], y[train])
+    model = SpectralStackingRegressor(random_state=0).fit(X[train], y[train])
     before = model.predict(X[:5])
     coverages = []
     for seed in range(N_SPLITS):

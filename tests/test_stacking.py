@@ -47,7 +47,7 @@ def small_pretrainer(**parameters):
     return MaskedSpectralPretrainer(**{**defaults, **parameters})
 
 
-def stack(pretrainer="drop", **parameters):
+def stack(pretrainer=None, **parameters):
     return SpectralStackingRegressor(pretrainer, **{"random_state": 0, **parameters})
 
 
@@ -57,7 +57,7 @@ def data():
 
 
 @pytest.fixture(scope="module")
-def dropped(data):
+def alone(data):
     return stack().fit(data.data[:40], data.target[:40])
 
 
@@ -71,9 +71,9 @@ def frozen(data):
     return FrozenEstimator(small_pretrainer(random_state=1).fit(data.data))
 
 
-@pytest.fixture(params=["drop", "encoder"])
-def model(request, dropped, encoded):
-    return dropped if request.param == "drop" else encoded
+@pytest.fixture(params=["alone", "encoder"])
+def model(request, alone, encoded):
+    return alone if request.param == "alone" else encoded
 
 
 def bent(n_samples, n_channels=60, seed=0):
@@ -95,7 +95,7 @@ def weights(module):
 # --- learning -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pretrainer", ["drop", small_pretrainer(max_epochs=5)])
+@pytest.mark.parametrize("pretrainer", [None, small_pretrainer(max_epochs=5)])
 def test_it_predicts_bent_answers_where_pls_and_the_mean_fail(pretrainer):
     X, y = bent(160)
     train, test = slice(80), slice(80, None)
@@ -118,20 +118,18 @@ def test_it_learns_straight_answers_as_pls_does(data):
     assert error < 1.1 * pls
 
 
-def test_the_default_encoder_is_pretrained_on_the_spectra_of_fit(data, monkeypatch):
-    seen = {}
+def test_an_encoder_is_pretrained_on_all_spectra_of_fit(data, monkeypatch):
+    seen = []
 
     def fit(self, X, y=None):
-        seen.update(self.get_params(), shape=X.shape)
-        return original(self.set_params(max_epochs=1), X)
+        seen.append(X.shape)
+        return original(self, X)
 
     original = MaskedSpectralPretrainer.fit
     monkeypatch.setattr(MaskedSpectralPretrainer, "fit", fit)
-    model = stack(None).fit(data.data, np.r_[data.target[:30], np.full(40, np.nan)])
-    assert seen["shape"] == (70, 52)
-    assert (seen["patch_size"], seen["embed_dim"], seen["depth"]) == (2, 64, 2)
-    assert seen["max_epochs"] * -(-70 // seen["batch_size"]) == 100
-    assert model.encoder_origin_ == "fit"
+    y = np.r_[data.target[:30], np.full(40, np.nan)]
+    model = stack(small_pretrainer(max_epochs=1)).fit(data.data, y)
+    assert seen == [(70, 52)] and model.encoder_origin_ == "fit"
 
 
 # --- weights ------------------------------------------------------------------
@@ -151,9 +149,9 @@ def test_each_target_has_weights_of_its_own(data):
     assert (model.weights_[:, 0] != model.weights_[:, 1]).any()
 
 
-def test_the_encoder_is_a_member_where_there_is_one(dropped, encoded):
+def test_the_encoder_is_a_member_where_there_is_one(alone, encoded):
     assert encoded.member_names_ == list(MEMBERS)
-    assert dropped.member_names_ == [name for name in MEMBERS if name != "encoder"]
+    assert alone.member_names_ == [name for name in MEMBERS if name != "encoder"]
 
 
 def held_out(n_members=6, n_rows=40, seed=0):
@@ -202,7 +200,7 @@ def test_a_member_without_error_gives_the_prior():
 def test_the_sum_of_processes_predicts_as_the_processes_do(data):
     X, rows = data.data, np.arange(40)
     y = data.target[:40] - data.target[:40].mean()
-    views = learn_views(X[:40], 0).look(X)
+    views = learn_views(X[:40]).look(X)
     train = {name: view[:40] for name, view in views.items()}
     members = {k: v for k, v in MEMBERS.items() if k not in ("PLS", "encoder")}
     scaled, scales, processes = fit_processes(
@@ -281,7 +279,7 @@ def test_no_fold_holds_a_part_of_a_group(data, monkeypatch):
 # --- rows without a reference value -------------------------------------------
 
 
-@pytest.mark.parametrize("pretrainer", ["drop", small_pretrainer(random_state=0)])
+@pytest.mark.parametrize("pretrainer", [None, small_pretrainer(random_state=0)])
 def test_targets_with_gaps_are_fitted_one_by_one(data, pretrainer):
     Y = data.concentrations[:, :2].copy()
     Y[:30, 0] = np.nan
@@ -289,21 +287,19 @@ def test_targets_with_gaps_are_fitted_one_by_one(data, pretrainer):
     model = stack(pretrainer).fit(data.data, Y)
     for column, y in enumerate(Y.T):
         single = stack(pretrainer).fit(data.data, y)
-        assert_array_equal(
-            model.predict(data.data)[:, column], single.predict(data.data)
-        )
-        assert_array_equal(model.weights_[:, column], single.weights_)
-        assert_array_equal(
+        assert_allclose(model.predict(data.data)[:, column], single.predict(data.data))
+        assert_allclose(model.weights_[:, column], single.weights_)
+        assert_allclose(
             model.held_out_predictions_[:, column], single.held_out_predictions_
         )
-        assert_array_equal(np.isnan(single.held_out_predictions_), np.isnan(y))
+        assert_allclose(np.isnan(single.held_out_predictions_), np.isnan(y))
 
 
 def test_unlabelled_rows_join_the_pretraining(data):
     y = np.r_[data.target[:40], np.full(30, np.nan)]
     seeded = small_pretrainer(random_state=0)
     model = stack(seeded).fit(data.data, y)
-    views = learn_views(data.data, 0).look(data.data)
+    views = learn_views(data.data).look(data.data)
     by_hand = clone(seeded).fit(views["autoscaled snv+sg1"])
     assert (weights(model.pretrainer_.module_) == weights(by_hand.module_)).all()
     few = stack(seeded).fit(data.data[:40], y[:40])
@@ -346,12 +342,12 @@ def test_a_prediction_does_not_depend_on_its_company(model, data):
 
 
 @pytest.mark.parametrize("shift, factor", [(0.0, 1e-12), (100.0, -3.0), (1e6, 1e3)])
-def test_units_of_y_do_not_matter(dropped, data, shift, factor):
+def test_units_of_y_do_not_matter(alone, data, shift, factor):
     X, y = data.data, data.target
     other = stack().fit(X[:40], shift + factor * y[:40])
-    expected = shift + factor * dropped.predict(X)
+    expected = shift + factor * alone.predict(X)
     assert_allclose(other.predict(X), expected, atol=1e-4 * abs(factor) * y.std())
-    assert_allclose(other.weights_, dropped.weights_, atol=1e-3)
+    assert_allclose(other.weights_, alone.weights_, atol=1e-3)
 
 
 @pytest.mark.parametrize("shift, factor", [(0.0, 1e-9), (0.0, 1e6), (50.0, 2.0)])
@@ -423,7 +419,7 @@ def test_a_pickled_model_and_a_clone_predict_the_same(model, data):
 def test_every_parameter_is_a_grid_axis(data, frozen):
     grid = GridSearchCV(
         stack(),
-        {"pretrainer": ["drop", frozen], "shrinkage": [0, 3.0]},
+        {"pretrainer": [None, frozen], "shrinkage": [0, 3.0]},
         cv=GroupKFold(2),
         error_score="raise",
     ).fit(data.data, data.target, groups=np.arange(70) // 7)
@@ -433,9 +429,9 @@ def test_every_parameter_is_a_grid_axis(data, frozen):
 # --- the pretrainer rule ------------------------------------------------------
 
 
-def test_drop_does_without_an_encoder(dropped):
-    assert dropped.pretrainer_ is None
-    assert dropped.encoder_origin_ is None
+def test_none_does_without_an_encoder(alone):
+    assert alone.pretrainer_ is None
+    assert alone.encoder_origin_ is None
 
 
 def test_an_unfitted_pretrainer_is_cloned(data, encoded):
@@ -496,7 +492,7 @@ def test_narrow_spectra_are_spectra(n_channels):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, n_channels))
     y = X[:, 0] + rng.normal(0, 0.1, 60)
-    pretrainers = ["drop"] if n_channels == 1 else ["drop", small_pretrainer()]
+    pretrainers = [None] if n_channels == 1 else [None, small_pretrainer()]
     for pretrainer in pretrainers:
         model = stack(pretrainer).fit(X[:40], y[:40])
         assert model.score(X[40:], y[40:]) > 0.8
@@ -504,10 +500,10 @@ def test_narrow_spectra_are_spectra(n_channels):
 
 def test_one_channel_is_too_few_for_an_encoder(data):
     with pytest.raises(ValueError, match="minimum of 2 is required by Masked"):
-        stack(None).fit(data.data[:, :1], data.target)
+        stack(small_pretrainer()).fit(data.data[:, :1], data.target)
 
 
-@pytest.mark.parametrize("pretrainer", ["drop", small_pretrainer()])
+@pytest.mark.parametrize("pretrainer", [None, small_pretrainer()])
 @pytest.mark.parametrize("n_labelled", [2, 3, 4])
 def test_few_reference_values_give_sober_predictions(data, pretrainer, n_labelled):
     y = np.r_[data.target[:n_labelled], np.full(30, np.nan)]
@@ -532,7 +528,7 @@ def test_a_constant_is_predicted(data, value):
 
 
 @pytest.mark.filterwarnings("ignore:.*spectra are flat:UserWarning")
-@pytest.mark.parametrize("pretrainer", ["drop", small_pretrainer()])
+@pytest.mark.parametrize("pretrainer", [None, small_pretrainer()])
 @pytest.mark.parametrize("value", [0.0, 3.0, 1e8])
 def test_spectra_that_are_all_the_same_predict_the_mean(data, pretrainer, value):
     y = data.target[:30]
@@ -660,17 +656,17 @@ def test_a_failing_second_fit_leaves_no_mixture(data, wrong):
 # --- intervals ----------------------------------------------------------------
 
 
-def test_half_the_width_is_a_quantile_of_the_held_out_errors(data, dropped):
-    lower, upper = dropped.predict_interval(data.data, coverage=0.8)
-    assert_allclose((lower + upper) / 2, dropped.predict(data.data))
-    errors = np.sort(np.abs(data.target[:40] - dropped.held_out_predictions_))
+def test_half_the_width_is_a_quantile_of_the_held_out_errors(data, alone):
+    lower, upper = alone.predict_interval(data.data, coverage=0.8)
+    assert_allclose((lower + upper) / 2, alone.predict(data.data))
+    errors = np.sort(np.abs(data.target[:40] - alone.held_out_predictions_))
     # ceil(41 * 0.8) = 33: the split conformal correction for 40 rows.
     assert_allclose((upper - lower) / 2, errors[32])
 
 
-def test_more_coverage_is_wider(data, dropped):
+def test_more_coverage_is_wider(data, alone):
     widths = [
-        np.diff(dropped.predict_interval(data.data[:1], coverage), axis=0).item()
+        np.diff(alone.predict_interval(data.data[:1], coverage), axis=0).item()
         for coverage in (0.1, 0.5, 0.9, 0.95, 0.99)
     ]
     assert widths == sorted(widths)
@@ -686,6 +682,37 @@ def test_it_takes_some_rows_to_promise_a_coverage(data, n_rows, coverage):
         assert np.isfinite(upper - lower).all() == finite
 
 
+@pytest.mark.parametrize("n_groups, finite", [(9, True), (8, False)])
+def test_it_takes_some_groups_to_promise_a_coverage_of_new_ones(data, n_groups, finite):
+    groups = np.arange(40) % n_groups
+    model = stack(cv=2).fit(data.data[:40], data.target[:40], groups=groups)
+    lower, upper = model.predict_interval(data.data, 0.9)
+    assert np.isfinite(upper - lower).all() == finite
+
+
+def test_each_group_counts_alike_in_a_range(data):
+    # One group of 22 rows beside 18 of one row: the large one does not set the width.
+    groups = np.r_[np.zeros(22, dtype=int), np.arange(1, 19)]
+    model = stack(cv=2).fit(data.data[:40], data.target[:40], groups=groups)
+    lower, upper = model.predict_interval(data.data, 0.5)
+    half = (upper - lower)[0] / 2
+    reached = np.abs(data.target[:40] - model.held_out_predictions_) <= half + 1e-12
+    share = (reached[:22].mean() + reached[22:].sum()) / 20  # 19 groups and the new one
+    assert 0.5 <= share < 0.5 + 1 / 20 + 1e-9
+
+
+def test_one_labelled_group_is_too_few(data):
+    y = np.r_[data.target[:20], np.full(20, np.nan)]
+    with pytest.raises(ValueError, match="among the rows with a reference value"):
+        stack().fit(data.data[:40], y, groups=np.arange(40) // 20)
+
+
+def test_many_rows_are_predicted_as_few_are(data, alone):
+    X = np.tile(data.data, (20, 1))  # 1,400 rows: more than a block
+    expected = np.tile(alone.predict(data.data), 20)
+    assert_allclose(alone.predict(X), expected, rtol=1e-9)
+
+
 def test_each_target_has_a_width_of_its_own(data):
     Y = data.concentrations[:, :2] * [1.0, 100.0]
     model = stack(cv=2).fit(data.data, Y)
@@ -695,7 +722,7 @@ def test_each_target_has_a_width_of_its_own(data):
 
 
 @pytest.mark.parametrize("coverage", [0, 1, -0.5, 90, np.nan])
-def test_a_coverage_is_a_part(data, dropped, coverage):
+def test_a_coverage_is_a_part(data, alone, coverage):
     message = "'coverage' parameter of predict_interval must be a float in the range"
     with pytest.raises(ValueError, match=message):
-        dropped.predict_interval(data.data, coverage)
+        alone.predict_interval(data.data, coverage)

@@ -97,11 +97,13 @@ def rests_on(ours):
     where PLS as a baseline stands.
     """
     package, here = Path(skspectra.__file__).parent, Path(__file__).parent
-    files = [package / name for name in _PLS] + [here / "accuracy_rivals.py"]
-    packages = ["scikit-learn"]
+    files = [here / "accuracy_methods.py", here / "accuracy_rivals.py"]
+    packages = ["ikpls", "numpy", "scikit-learn", "scipy"]
     if ours:
-        files = [*sorted(package.glob("*.py")), *sorted(package.glob("nn/*.py"))]
+        files += [*sorted(package.glob("*.py")), *sorted(package.glob("nn/*.py"))]
         packages += ["torch"]
+    else:
+        files += [package / name for name in _PLS]
     code = sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     return code, [version(name) for name in packages]
 
@@ -114,8 +116,9 @@ def key(rows, name, model):
             digest.update(repr((array.shape, array.dtype)).encode())
             digest.update(np.ascontiguousarray(array).tobytes())
     params = sorted(model.get_params(deep=True).items())
-    kinds = type(_last_step(model)[1]).__mro__
-    ours = any(kind.__module__.startswith("skspectra._") for kind in kinds)
+    homes = {kind.__module__ for kind in type(_last_step(model)[1]).__mro__}
+    homes -= {f"skspectra.{name.removesuffix('.py')}" for name in _PLS}
+    ours = any(home.startswith("skspectra._") for home in homes)
     digest.update(repr((name, params, rests_on(ours))).encode())
     return digest.hexdigest()
 

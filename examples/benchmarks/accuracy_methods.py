@@ -19,7 +19,6 @@ from skspectra import (
     SpectralRegressor,
     SpectralStackingRegressor,
 )
-from skspectra._stacking import default_pretrainer
 from skspectra.evaluation import pls_baseline
 
 __all__ = ["METHODS", "Method", "available"]
@@ -81,12 +80,23 @@ def masked(strategy="fine_tune", **pretraining):
     )
 
 
-class UntrainedStack(SpectralStackingRegressor):
-    """The stack with the encoder's first, random weights: what is pretraining worth?"""
+class StackWithEncoder(SpectralStackingRegressor):
+    """The stack with a small encoder of 40 patches, pretrained for so many steps."""
+
+    def __init__(self, n_steps, *, random_state=None):
+        super().__init__(random_state=random_state)
+        self.n_steps = n_steps
 
     def fit(self, X, y, *, groups=None):
-        """Fit, the encoder left as it is drawn."""
-        self.pretrainer = default_pretrainer(*X.shape).set_params(max_epochs=0)
+        """Fit, with a pretrainer that suits the shape of X."""
+        n_batches = -(-len(X) // 64)
+        self.pretrainer = MaskedSpectralPretrainer(
+            patch_size=-(-X.shape[1] // 40),
+            embed_dim=64,
+            depth=2,
+            batch_size=64,
+            max_epochs=-(-self.n_steps // n_batches),
+        )
         return super().fit(X, y, groups=groups)
 
 
@@ -102,10 +112,8 @@ METHODS = {
     "probe": Method(partial(masked, "probe"), uses_pool=True),
     "fine-tuned": Method(masked, uses_pool=True),
     "skspectra": Method(SpectralStackingRegressor, uses_pool=True),
-    "skspectra, no encoder": Method(
-        partial(SpectralStackingRegressor, "drop"), uses_pool=True
-    ),
-    "skspectra, untrained": Method(UntrainedStack, uses_pool=True),
+    "skspectra, encoder": Method(partial(StackWithEncoder, 100), uses_pool=True),
+    "skspectra, untrained": Method(partial(StackWithEncoder, 0), uses_pool=True),
 }
 
 

@@ -83,6 +83,8 @@ def cells(task, n_repeats=5, budgets=BUDGETS):
     """Yield the cells of a task."""
     known = ~np.isnan(task.y)
     groups = np.arange(len(task.y)) if task.groups is None else task.groups
+    if len(np.unique(groups[known])) < 2:  # nothing can be held out
+        return
     for repeat in range(n_repeats):
         seed = zlib.crc32(f"{task.dataset} {repeat}".encode())
         rng = np.random.default_rng(seed)

@@ -63,7 +63,8 @@ class Derivative(TransformerMixin, BaseEstimator):
 
     def transform(self, X):
         """Return the slope at each channel."""
-        return savgol_filter(X, self.window, self.polyorder, deriv=1)
+        window = min(self.window, X.shape[1] - 1 + X.shape[1] % 2)
+        return savgol_filter(X, window, self.polyorder, deriv=1)
 
 
 class Scores(TransformerMixin, BaseEstimator):
