@@ -34,7 +34,7 @@ def _matern(*views):
 
 
 # name -> (share in the prior weights, parts of the kernel). Found by leaving members
-# out and putting others in, over 41 public sets; docs/guide/accuracy.rst has the table.
+# out and putting others in, over 40 public sets; docs/guide/accuracy.rst has the table.
 MEMBERS = {
     "PLS": (1.0, None),
     "all views": (
