@@ -28,6 +28,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 import zlib
 from dataclasses import replace
 from functools import cache
@@ -51,6 +52,7 @@ from tqdm import tqdm
 
 import skspectra
 from skspectra.evaluation._trials import _last_step, _seeded
+from skspectra.exceptions import FewLabelsWarning
 from skspectra.metrics import bias
 
 _CACHE = Path.home() / ".cache" / "skspectra" / "accuracy"
@@ -155,7 +157,8 @@ def measure(rows, model, file):
     """Fit, predict, keep the figures; return the file and the figures, or the error."""
     start, start_cpu = perf_counter(), process_time()
     try:
-        with threadpool_limits(1):
+        with threadpool_limits(1), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FewLabelsWarning)  # that is measured here
             # A clone, so that the fitted model goes when its figures are known.
             model = fit(clone(model), rows.X, rows.y, rows.groups)
             predicted = np.asarray(model.predict(rows.X_test), dtype=float).ravel()
