@@ -242,7 +242,7 @@ class SpectralRegressor(RegressorMixin, SupervisedModel):
             f"{type(self).__name__} fine-tunes an encoder on {n_labelled} labelled "
             f"rows. With fewer than about {FEW_LABELS} a fine-tuned network was mostly "
             "behind PLS on public sets; with more it was ahead on some. Take "
-            "SpectralStackingRegressor, or strategy='probe'. To silence this: "
+            "SpectralStackingRegressor or PLS. To silence this: "
             "warnings.simplefilter('ignore', skspectra.exceptions.FewLabelsWarning).",
             FewLabelsWarning,
             stacklevel=5,

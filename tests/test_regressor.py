@@ -651,7 +651,7 @@ def test_fine_tuning_on_few_labels_warns_once_and_names_numbers_and_remedies(dat
         "on 99 labelled rows",
         "fewer than about 100 a",
         "SpectralStackingRegressor",
-        "strategy='probe'",
+        "or PLS",
         "skspectra.exceptions.FewLabelsWarning",
     ):
         assert words in str(found.message)
