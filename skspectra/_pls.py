@@ -18,9 +18,7 @@ from sklearn.utils.validation import (
 )
 
 from skspectra._pls_path import fit_path, make_splits, select_n_components
-from skspectra._validation import Interval, StrOptions
-
-_LARGEST = 1e100  # squares, and sums of squares, of larger values may overflow
+from skspectra._validation import Interval, StrOptions, check_size
 
 
 class PLSRegressionCV(
@@ -268,9 +266,8 @@ def _validate_reference_data(estimator, X, y):
     y = y.astype(np.float64)
     if X.shape[0] < 2:
         raise ValueError("PLSRegressionCV needs at least 2 samples. Got n_samples=1.")
-    for name, values in (("X", X), ("y", y)):
-        if np.abs(values).max() > _LARGEST:
-            raise ValueError(f"{name} holds values beyond {_LARGEST:g}. Rescale it.")
+    check_size(X, "X")
+    check_size(y, "y")
     if (np.ptp(y, axis=0) == 0).any():
         warnings.warn(
             "y is constant in at least one target, and so will its predictions be.",

@@ -22,11 +22,14 @@ __all__ = [
     "Interval",
     "StrOptions",
     "check_columns",
+    "check_size",
     "check_x_axis",
     "generator",
     "validate_parameters",
     "validate_params",
 ]
+
+_LARGEST = 1e100  # squares, and sums of squares, of larger values may overflow
 
 
 def generator(random_state):
@@ -86,6 +89,25 @@ def check_x_axis(x_axis, n_channels, owner):
             f"strictly falling. Got {axis[at : at + 2]} at index {at}."
         )
     return axis
+
+
+def check_size(values, name):
+    """Refuse values whose squares, and sums of squares, may overflow.
+
+    Parameters
+    ----------
+    values : ndarray
+        Finite numbers of any shape, or none.
+    name : str
+        What the user calls them, for the message.
+
+    Raises
+    ------
+    ValueError
+        If one of them lies beyond 1e100.
+    """
+    if np.abs(values).max(initial=0.0) > _LARGEST:
+        raise ValueError(f"{name} holds values beyond {_LARGEST:g}. Rescale it.")
 
 
 def check_columns(X, x_axis, owner):
