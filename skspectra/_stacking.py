@@ -56,7 +56,7 @@ class SpectralStackingRegressor(RegressorMixin, BaseEstimator):
     processes on several treatments of the spectra, and one on the tokens of a
     pretrained encoder if there is one, are fitted to the same rows; their weights are
     positive, sum to 1, and follow from predictions of held-out rows. There is nothing
-    to tune.
+    to tune, and X is the spectra as measured: SNV and derivatives are inside.
 
     Parameters
     ----------
