@@ -1,6 +1,21 @@
-"""Warnings of this package, so that they can be filtered by their class."""
+"""Warnings and errors of this package, so that they can be caught by their class."""
 
-__all__ = ["FewLabelsWarning"]
+__all__ = ["CheckpointError", "FewLabelsWarning", "ModelFileError"]
+
+
+class CheckpointError(ValueError):
+    """Say that a checkpoint is damaged, or belongs to another training.
+
+    See Also
+    --------
+    skspectra.MaskedSpectralPretrainer : Raises it, with ``checkpoint_dir``.
+
+    Examples
+    --------
+    >>> from skspectra.exceptions import CheckpointError
+    >>> issubclass(CheckpointError, ValueError)
+    True
+    """
 
 
 class FewLabelsWarning(UserWarning):
@@ -16,4 +31,19 @@ class FewLabelsWarning(UserWarning):
     >>> import warnings
     >>> from skspectra.exceptions import FewLabelsWarning
     >>> warnings.simplefilter("ignore", FewLabelsWarning)
+    """
+
+
+class ModelFileError(ValueError):
+    """Say that a file holds no model, a damaged one, or one that is not to be trusted.
+
+    See Also
+    --------
+    skspectra.load_model : Raises it.
+
+    Examples
+    --------
+    >>> from skspectra.exceptions import ModelFileError
+    >>> issubclass(ModelFileError, ValueError)
+    True
     """
