@@ -60,7 +60,7 @@ CALLED = {
     name: member
     for name, member in DOCUMENTED.items()
     if not isinstance(member, property)
-    and not (inspect.isclass(member) and issubclass(member, Warning))
+    and not (inspect.isclass(member) and issubclass(member, Warning | ValueError))
 }
 
 
