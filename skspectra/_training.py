@@ -69,6 +69,13 @@ class _EarlyStopping(Callback):
         net.module_.load_state_dict(self.best_state_)
 
 
+def _diverged(lr):
+    return (
+        f"The likely cause is the learning rate. Lower lr (got {lr}), or look for rows of "
+        "X and values of y on another scale than the others."
+    )
+
+
 class _RaiseOnDivergence(Callback):
     """Stop at the first epoch whose loss is not finite: it would only train on NaN."""
 
@@ -76,8 +83,7 @@ class _RaiseOnDivergence(Callback):
         if not math.isfinite(net.history[-1, "train_loss"]):
             raise FloatingPointError(
                 f"The training loss became {net.history[-1, 'train_loss']} at epoch "
-                f"{net.history[-1, 'epoch']}. Lower lr (got {net.lr}), or look for "
-                "extreme values in X and y."
+                f"{net.history[-1, 'epoch']}. {_diverged(net.lr)}"
             )
 
 
@@ -392,8 +398,8 @@ def _run(net: NeuralNet, dataset: TensorDataset) -> TrainingResult:
     module.zero_grad(set_to_none=True)
     if not all(tensor.isfinite().all() for tensor in module.parameters()):
         raise FloatingPointError(
-            f"A weight is no longer finite after {len(net.history)} epochs. Lower lr "
-            f"(got {net.lr}), or look for extreme values in X and y."
+            f"A weight is no longer finite after epoch {len(net.history)}. "
+            f"{_diverged(net.lr)}"
         )
     valid = net.history[:, "valid_loss"] if "valid_loss" in net.history[-1] else []
     return TrainingResult(module, net.history[:, "train_loss"], valid)
