@@ -71,8 +71,8 @@ class _EarlyStopping(Callback):
 
 def _diverged(lr):
     return (
-        f"The likely cause is the learning rate. Lower lr (got {lr}), or look for rows of "
-        "X and values of y on another scale than the others."
+        f"The likely cause is the learning rate. Lower lr (got {lr}), or look for rows "
+        "of X and values of y on another scale than the others."
     )
 
 
