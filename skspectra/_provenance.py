@@ -1,0 +1,97 @@
+"""What a fitted model was made of and with: data, versions, seed, device."""
+
+import functools
+import hashlib
+import platform
+from importlib.metadata import version
+
+import numpy as np
+import torch
+from sklearn.utils import Bunch
+
+from skspectra._inference import resolve_device
+
+__all__ = ["fingerprint", "hash_rows", "provenance", "versions"]
+
+_PACKAGES = ("skspectra", "numpy", "scipy", "scikit-learn", "torch", "skorch")
+_BLOCK = 1024  # rows that are hashed at once
+_STEPS = 1000  # of a spectrum's own spread; finer differences make no other spectrum
+
+
+def provenance(X: np.ndarray, seed: int, device: str) -> Bunch:
+    """Return what a model fitted to X has to say of its origin.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_channels)
+        All spectra that `fit` got.
+    seed : int
+        What everything random in it followed from.
+    device : str
+        As in the estimators.
+
+    Returns
+    -------
+    Bunch
+        `versions`, of packages by name; `seed`; `device`, where it was computed;
+        `n_threads`, of torch; `data`, with the `shape` of X and its `sha256`; `rows`,
+        uint64 ndarray of shape (n_samples,), a hash of each spectrum.
+    """
+    return Bunch(
+        versions=versions(),
+        seed=int(seed),
+        device=str(resolve_device(device)),
+        n_threads=torch.get_num_threads(),
+        data={"shape": list(X.shape), "sha256": fingerprint(X)},
+        rows=hash_rows(X),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide the digits."""
+    return dict(_versions())
+
+
+@functools.cache
+def _versions():
+    return {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES}
+
+
+def fingerprint(*arrays: np.ndarray) -> str:
+    """Return the SHA-256 of arrays: shapes, dtypes and values, in hexadecimal."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def hash_rows(X: np.ndarray) -> np.ndarray:
+    """Return a hash of the shape of each spectrum.
+
+    Offset and scale are taken out before, and rounding: a spectrum has the same hash
+    before and after :class:`skspectra.InstanceNormalizer`, and flat ones are all alike.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_channels)
+        Spectra, finite.
+
+    Returns
+    -------
+    uint64 ndarray of shape (n_samples,)
+        One number a row.
+    """
+    hashes = np.empty(len(X), dtype=np.uint64)
+    for start in range(0, len(X), _BLOCK):
+        rows = np.asarray(X[start : start + _BLOCK], dtype=np.float64)
+        largest = np.abs(rows).max(axis=1, keepdims=True)
+        rows = rows / np.where(largest > 0, largest, 1.0)
+        rows -= rows.mean(axis=1, keepdims=True)
+        spread = rows.std(axis=1, keepdims=True)
+        flat = spread <= 1e-12
+        shapes = np.where(flat, 0.0, rows) / np.where(flat, 1.0, spread)
+        for number, shape in enumerate(np.rint(_STEPS * shapes).astype("<i4"), start):
+            digest = hashlib.blake2b(shape.tobytes(), digest_size=8).digest()
+            hashes[number] = int.from_bytes(digest, "little")
+    return hashes
