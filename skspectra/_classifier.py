@@ -109,6 +109,10 @@ class SpectralClassifier(ClassifierMixin, SupervisedModel):
         empty without early stopping.
     n_iter_ : int
         Number of epochs run.
+    provenance_ : Bunch
+        What the model was made of and with: `versions` of packages, `seed`,
+        `device`, `n_threads`, `data` (shape and SHA-256 of X) and `rows`, a hash of
+        each spectrum. That of the encoder is ``pretrainer_.provenance_``.
     n_features_in_ : int
         Number of channels seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (n_channels,)

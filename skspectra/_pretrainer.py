@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skspectra._inference import embed, hidden_errors, rebuild
+from skspectra._provenance import provenance
 from skspectra._scaling import centre_and_scale, scale_spectra
 from skspectra._training import count_steps, train, training_parameters
 from skspectra._validation import (
@@ -168,6 +169,11 @@ class MaskedSpectralPretrainer(
     scale_ : float
         Root mean square deviation from it, over all spectra and channels: one
         number, so that the shape of spectra is kept and their unit is not.
+    provenance_ : Bunch
+        What the model was made of and with: `versions` of packages, `seed`,
+        `device`, `n_threads`, `data` (shape and SHA-256 of X) and `rows`, a hash of
+        each spectrum. With these :func:`skspectra.evaluation.compare` tells whether
+        test spectra were among those of a frozen encoder.
     x_axis_ : ndarray of shape (n_channels,) or None
         The axis given.
     n_features_in_ : int
@@ -348,15 +354,17 @@ class MaskedSpectralPretrainer(
         patch_size = min(self.patch_size, (n_channels + 1) // 2)
         mean, scale = centre_and_scale(X)
         transport = self._transport(X, mean, scale)
+        seed = generator(self.random_state).randint(2**31 - 1)
         result = train(
             lambda: self._objective(X.shape, patch_size, mask_ratio, transport),
             scale_spectra(X, mean, scale),
-            seed=generator(self.random_state).randint(2**31 - 1),
+            seed=seed,
             **training_parameters(self.get_params(deep=False)),
         )
         self.x_axis_, self.patch_size_ = x_axis, patch_size
         self.n_tokens_ = count_tokens(n_channels, patch_size)
         self.mean_, self.scale_ = mean, scale
+        self.provenance_ = provenance(X, seed, self.device)
         self.module_ = result.module.autoencoder
         self.loss_curve_ = result.loss_curve
         self.n_iter_ = len(result.loss_curve)

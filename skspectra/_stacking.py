@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from skspectra._pls_path import fit_path, make_splits, predict_path
 from skspectra._pretrainer import MaskedSpectralPretrainer
+from skspectra._provenance import provenance
 from skspectra._stack import (
     MEMBERS,
     Combination,
@@ -96,6 +97,10 @@ class SpectralStackingRegressor(RegressorMixin, BaseEstimator):
         The fitted pretrainer.
     encoder_origin_ : {"fit", "frozen", "scratch"} or None
         Where the encoder's weights came from, as in :class:`SpectralRegressor`.
+    provenance_ : Bunch
+        What the model was made of and with: `versions` of packages, `seed`,
+        `device`, `n_threads`, `data` (shape and SHA-256 of X) and `rows`, a hash of
+        each spectrum. That of the encoder is ``pretrainer_.provenance_``.
     n_features_in_ : int
         Number of channels seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -196,7 +201,9 @@ class SpectralStackingRegressor(RegressorMixin, BaseEstimator):
         self._fit_encoder(X, rng)
         self._check_axis(table)
         self._flat = y.ndim == 1
-        self._fit_targets(X, y.reshape(len(X), -1), groups, rng.randint(2**31 - 1))
+        seed = rng.randint(2**31 - 1)
+        self._fit_targets(X, y.reshape(len(X), -1), groups, seed)
+        self.provenance_ = provenance(X, seed, "cpu")
         return self
 
     def predict(self, X):

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from skspectra._inference import forward_in_batches
 from skspectra._pretrainer import MaskedSpectralPretrainer
+from skspectra._provenance import provenance
 from skspectra._scaling import scale_spectra
 from skspectra._training import train, training_parameters
 from skspectra._validation import Interval, StrOptions, check_columns, generator
@@ -123,7 +124,9 @@ class SupervisedModel(BaseEstimator):
             x, y = x[~aside], y[~aside]
             groups = None if groups is None else groups[~aside]
         predictor = self._with_probe(x, y, groups)
-        self._train(predictor, x, y, validation, rng.randint(2**31 - 1))
+        seed = rng.randint(2**31 - 1)
+        self._train(predictor, x, y, validation, seed)
+        self.provenance_ = provenance(X, seed, self.device)
         return self
 
     def _outputs(self, X):

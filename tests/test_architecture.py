@@ -32,6 +32,8 @@ LAYERS = [
         "_training",
         "_attribution",
         "_inference",
+        "_checkpoint",
+        "_provenance",
         "_scaling",
         "_probe",
         "_pls_path",
