@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
+from skspectra._pickling import PicklableEstimator
 from skspectra._validation import Interval, StrOptions
 
 
@@ -42,7 +43,9 @@ def _normalize_rows(X, method, eps):
     return Z, flat.ravel()
 
 
-class InstanceNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class InstanceNormalizer(
+    OneToOneFeatureMixin, TransformerMixin, PicklableEstimator, BaseEstimator
+):
     """Centre and scale every spectrum by its own statistics.
 
     Each row is treated as if it were alone: `fit` learns nothing, so that nothing

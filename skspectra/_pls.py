@@ -17,6 +17,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skspectra._pickling import PicklableEstimator
 from skspectra._pls_path import fit_path, make_splits, select_n_components
 from skspectra._validation import Interval, StrOptions, check_size
 
@@ -26,6 +27,7 @@ class PLSRegressionCV(
     TransformerMixin,
     RegressorMixin,
     MultiOutputMixin,
+    PicklableEstimator,
     BaseEstimator,
 ):
     """Fit partial least squares and choose its number of components by itself.

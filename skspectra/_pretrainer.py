@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skspectra._inference import embed, hidden_errors, rebuild
+from skspectra._pickling import PicklableEstimator
 from skspectra._provenance import provenance
 from skspectra._scaling import centre_and_scale, scale_spectra
 from skspectra._training import count_steps, train, training_parameters
@@ -37,7 +38,10 @@ _ANNEALED = 0.25
 
 
 class MaskedSpectralPretrainer(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    PicklableEstimator,
+    BaseEstimator,
 ):
     """Learn an embedding of spectra by rebuilding what was hidden of them.
 

@@ -9,6 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from skspectra._pickling import PicklableEstimator
 from skspectra._pls_path import fit_path, make_splits, predict_path
 from skspectra._pretrainer import MaskedSpectralPretrainer
 from skspectra._provenance import provenance
@@ -50,7 +51,7 @@ class _Target(NamedTuple):
         return self.mean + linear + curved
 
 
-class SpectralStackingRegressor(RegressorMixin, BaseEstimator):
+class SpectralStackingRegressor(RegressorMixin, PicklableEstimator, BaseEstimator):
     """Predict reference values by PLS and Gaussian processes, weighed.
 
     What to reach for when the question is the prediction. Tuned PLS and Gaussian

@@ -13,6 +13,7 @@ from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from skspectra._inference import forward_in_batches
+from skspectra._pickling import PicklableEstimator
 from skspectra._pretrainer import MaskedSpectralPretrainer
 from skspectra._provenance import provenance
 from skspectra._scaling import scale_spectra
@@ -21,7 +22,7 @@ from skspectra._validation import Interval, StrOptions, check_columns, generator
 from skspectra.nn import PredictionObjective, SpectralPredictor
 
 
-class SupervisedModel(BaseEstimator):
+class SupervisedModel(PicklableEstimator, BaseEstimator):
     """An encoder and a linear map from its tokens to targets.
 
     What y means is the subclass's business. It defines `_check_y`, which reads it;

@@ -8,12 +8,13 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skspectra._pickling import PicklableEstimator
 from skspectra._pls import PLSRegressionCV
 from skspectra._treatments import NARROWEST, treated
 from skspectra._validation import Interval
 
 
-class TunedPLS(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class TunedPLS(MultiOutputMixin, RegressorMixin, PicklableEstimator, BaseEstimator):
     """PLS with its spectral treatment and number of components cross-validated.
 
     Six treatments are tried: none, SNV, the first and second Savitzky-Golay
@@ -46,9 +47,6 @@ class TunedPLS(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The treatment that was kept; "sg1" is the first derivative.
     n_components_ : int
         Number of components that was kept.
-    rmsecv_ : DataFrame of shape (n_tried, n_treatments)
-        RMSECV in the units of y, by number of components and treatment. With
-        several targets, the columns are pairs of treatment and target.
     pls_ : PLSRegressionCV
         The model of treated spectra.
     n_features_in_ : int
@@ -149,7 +147,7 @@ class TunedPLS(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.treatment_ = min(models, key=lambda name: _error(models[name], y))
         self.pls_ = models[self.treatment_]
         self.n_components_ = self.pls_.n_components_
-        self.rmsecv_ = _table(models)
+        self._rmsecv = {name: pls.rmsecv_ for name, pls in models.items()}
         return self
 
     def predict(self, X):
@@ -170,6 +168,16 @@ class TunedPLS(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ((_, spectra),) = treated(X, self.window, [self.treatment_])
         return self.pls_.predict(spectra)
 
+    @property
+    def rmsecv_(self):
+        """RMSECV in the units of y, by number of components and treatment.
+
+        A DataFrame of shape (n_tried, n_treatments). With several targets, the columns
+        are pairs of treatment and target.
+        """
+        check_is_fitted(self)
+        return _table(self._rmsecv)
+
 
 def _error(pls, y):
     """Return the squared RMSECV in units of the variance, averaged over targets."""
@@ -178,12 +186,12 @@ def _error(pls, y):
     return np.mean(squared / np.where(variance > 0, variance, 1.0))
 
 
-def _table(models):
+def _table(curves):
     """Return the RMSECV of all models: components down, treatments across."""
     paths = {
-        name if pls.rmsecv_.ndim == 1 else (name, target): path
-        for name, pls in models.items()
-        for target, path in enumerate(np.atleast_2d(pls.rmsecv_.T))
+        name if curve.ndim == 1 else (name, target): path
+        for name, curve in curves.items()
+        for target, path in enumerate(np.atleast_2d(curve.T))
     }
     table = pd.DataFrame(paths)
     table.index = pd.RangeIndex(1, len(table) + 1, name="n_components")

@@ -1,6 +1,11 @@
 """Warnings and errors of this package, so that they can be caught by their class."""
 
-__all__ = ["CheckpointError", "FewLabelsWarning", "ModelFileError"]
+__all__ = [
+    "CheckpointError",
+    "FewLabelsWarning",
+    "ModelFileError",
+    "ModelVersionWarning",
+]
 
 
 class CheckpointError(ValueError):
@@ -46,4 +51,20 @@ class ModelFileError(ValueError):
     >>> from skspectra.exceptions import ModelFileError
     >>> issubclass(ModelFileError, ValueError)
     True
+    """
+
+
+class ModelVersionWarning(UserWarning):
+    """Say that a pickle of an estimator was written by another version.
+
+    See Also
+    --------
+    skspectra.save_model : Keeps models in a format that stays readable.
+    sklearn.exceptions.InconsistentVersionWarning : The same for scikit-learn's own.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skspectra.exceptions import ModelVersionWarning
+    >>> warnings.simplefilter("error", ModelVersionWarning)
     """

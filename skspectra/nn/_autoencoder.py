@@ -26,6 +26,11 @@ class MaskedAutoencoder(nn.Module):
     positions : {"sine_cosine", "learned"}
         How the decoder's tokens know their place.
 
+    Attributes
+    ----------
+    architecture : dict
+        The arguments that build another one like it; `encoder` is that of the encoder.
+
     Raises
     ------
     ValueError
@@ -49,6 +54,13 @@ class MaskedAutoencoder(nn.Module):
                 "decoder_depth must be at least 1 with hidden_tokens='drop': only the "
                 "decoder's attention lets a hidden patch see the others. Got 0 instead."
             )
+        self.architecture = {
+            "encoder": encoder.architecture,
+            "decoder_dim": decoder_dim,
+            "decoder_depth": decoder_depth,
+            "decoder_n_heads": decoder_n_heads,
+            "positions": positions,
+        }
         self.to_decoder = nn.Linear(encoder.embed_dim, decoder_dim)
         self.positions = Positions(encoder.n_tokens, decoder_dim, positions)
         self.decoder = TransformerTrunk(decoder_dim, decoder_depth, decoder_n_heads)

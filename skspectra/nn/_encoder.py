@@ -37,6 +37,11 @@ class SpectralEncoder(nn.Module):
         What mixes the tokens: a :class:`TransformerTrunk` or a
         :class:`StateSpaceTrunk`.
 
+    Attributes
+    ----------
+    architecture : dict
+        The arguments that build another one like it.
+
     Raises
     ------
     ValueError
@@ -56,6 +61,16 @@ class SpectralEncoder(nn.Module):
         encoder: str = "transformer",
     ) -> None:
         super().__init__()
+        self.architecture = {
+            "n_channels": n_channels,
+            "patch_size": patch_size,
+            "embed_dim": embed_dim,
+            "depth": depth,
+            "n_heads": n_heads,
+            "positions": positions,
+            "hidden_tokens": hidden_tokens,
+            "encoder": encoder,
+        }
         self.n_channels = n_channels
         self.patch_size = patch_size
         self.embed_dim = embed_dim

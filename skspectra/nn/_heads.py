@@ -28,16 +28,31 @@ class SpectralPredictor(nn.Module):
         Number of outputs.
     pooling : {"concatenate", "mean"}
         What the linear map reads: all tokens side by side, or their mean.
+
+    Attributes
+    ----------
+    architecture : dict
+        The arguments that build another one like it; `encoder` is that of the encoder.
     """
 
     def __init__(self, encoder: SpectralEncoder, n_targets: int, pooling: str) -> None:
         super().__init__()
+        self.architecture = {
+            "encoder": encoder.architecture,
+            "n_targets": n_targets,
+            "pooling": pooling,
+        }
         self.encoder = encoder
         self.pooling = pooling
         n_read = encoder.n_tokens if pooling == "concatenate" else 1
         # Training starts from the prediction of the mean, whatever the encoder says,
         # so no random weights are drawn.
-        self.head = nn.utils.skip_init(nn.Linear, n_read * encoder.embed_dim, n_targets)
+        self.head = nn.utils.skip_init(
+            nn.Linear,
+            n_read * encoder.embed_dim,
+            n_targets,
+            device=encoder.project.weight.device,
+        )
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 

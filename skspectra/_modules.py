@@ -1,0 +1,215 @@
+"""Torch modules as plain descriptions and numpy weights, and back."""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import nn
+
+from skspectra.nn import MaskedAutoencoder, SpectralEncoder, SpectralPredictor
+
+__all__ = ["check_description", "describe", "rebuild"]
+
+# What a description may say: a number, from the least, or one of some words.
+_ENCODER = {
+    "n_channels": 1,
+    "patch_size": 1,
+    "embed_dim": 1,
+    "depth": 1,
+    "n_heads": 1,
+    "positions": {"sine_cosine", "learned"},
+    "hidden_tokens": {"drop", "replace"},
+    "encoder": {"transformer", "state_space"},
+}
+_DESCRIPTIONS = {
+    "MaskedAutoencoder": {
+        "encoder": _ENCODER,
+        "decoder_dim": 1,
+        "decoder_depth": 0,
+        "decoder_n_heads": 1,
+        "positions": {"sine_cosine", "learned"},
+    },
+    "SpectralPredictor": {
+        "encoder": _ENCODER,
+        "n_targets": 1,
+        "pooling": {"concatenate", "mean"},
+    },
+}
+_KINDS = {each.__name__: each for each in (MaskedAutoencoder, SpectralPredictor)}
+
+# Blocks and tokens take time before their weights can be looked at.
+_MOST_BLOCKS, _MOST_TOKENS = 256, 2**15
+_MOST_CHANNELS = 2**20
+
+
+def describe(module: nn.Module) -> tuple[dict, dict[str, np.ndarray]]:
+    """Take a module of this package apart.
+
+    Parameters
+    ----------
+    module : MaskedAutoencoder or SpectralPredictor
+        On any device; left as it is.
+
+    Returns
+    -------
+    description : dict
+        Which module, and the arguments that build it: numbers and words.
+    weights : dict of ndarray
+        Its parameters and buffers by name; they share memory with a module on the CPU.
+
+    Raises
+    ------
+    TypeError
+        If the module is of another class.
+    """
+    kind = type(module).__name__
+    if type(module) is not _KINDS.get(kind):
+        raise TypeError(f"A module must be one of {', '.join(_KINDS)}. Got a {kind}.")
+    weights = {
+        name: tensor.detach().cpu().numpy()
+        for name, tensor in module.state_dict().items()
+    }
+    return {"module": kind, **module.architecture}, weights
+
+
+def rebuild(description: Mapping, weights: Mapping[str, np.ndarray]) -> nn.Module:
+    """Put a module together again.
+
+    Parameters
+    ----------
+    description : dict
+        As `describe` gives it.
+    weights : dict of ndarray
+        Copied.
+
+    Returns
+    -------
+    nn.Module
+        On the CPU, in eval mode. No random number is drawn for it.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not those of such a module; all that differ are listed.
+    """
+    skeleton = _skeleton(json.dumps(description, sort_keys=True))
+    _check_weights(skeleton.state_dict(), weights)
+    return _filled(skeleton, weights)
+
+
+@lru_cache(maxsize=8)
+def _skeleton(description):
+    """Build a module without memory: building takes longer than filling it."""
+    arguments = json.loads(description)
+    kind = _KINDS[arguments.pop("module")]
+    with torch.device("meta"):  # shapes alone, and no random numbers
+        encoder = SpectralEncoder(**arguments.pop("encoder"))
+        return kind(encoder, **arguments).eval()
+
+
+def _filled(part, weights, prefix=""):
+    """Copy a part of a skeleton and give it its weights."""
+
+    def tensors(named, wrap):
+        return {
+            name: blank if blank is None else wrap(torch.tensor(weights[prefix + name]))
+            for name, blank in named.items()
+        }
+
+    twin = part.__new__(type(part))
+    own = {k: v.copy() if isinstance(v, dict) else v for k, v in vars(part).items()}
+    twin.__dict__ = own | {
+        "_parameters": tensors(part._parameters, nn.Parameter),
+        "_buffers": tensors(part._buffers, lambda tensor: tensor),
+        "_modules": {
+            name: _filled(child, weights, f"{prefix}{name}.")
+            for name, child in part._modules.items()
+        },
+    }
+    return twin
+
+
+def check_description(description: object, weights: Mapping[str, np.ndarray]) -> None:
+    """Refuse a description from an unknown source that is false or asks for too much.
+
+    After this, and as long as the weights are in memory already, `rebuild` takes less
+    than a second, and no memory to speak of but that of the weights.
+
+    Parameters
+    ----------
+    description : object
+        What is said to be a description.
+    weights : dict of ndarray
+        What comes with it.
+
+    Raises
+    ------
+    ValueError
+        If it is no description, says something impossible, or a weight is not finite.
+    """
+    kind = description.get("module") if isinstance(description, dict) else None
+    if not isinstance(kind, str) or kind not in _DESCRIPTIONS:
+        raise ValueError("no module is described")
+    most = max(sum(array.size for array in weights.values()), _MOST_CHANNELS)
+    _check_fields(description, {"module": {kind}, **_DESCRIPTIONS[kind]}, most)
+    encoder = description["encoder"]
+    n_tokens = -(-encoder["n_channels"] // encoder["patch_size"])
+    depth = max(encoder["depth"], description.get("decoder_depth", 0))
+    blocks = {
+        m[0] for name in weights for m in [re.match(r".*blocks\.\d+\.", name)] if m
+    }
+    if depth > min(_MOST_BLOCKS, len(blocks)) or n_tokens > _MOST_TOKENS:
+        raise ValueError(
+            f"{depth} blocks and {n_tokens} patches are described. Weights of "
+            f"{len(blocks)} blocks came with it, and at most {_MOST_BLOCKS} blocks and "
+            f"{_MOST_TOKENS} patches are allowed"
+        )
+    for name, array in weights.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"the weights {name!a} are not finite")
+
+
+def _check_fields(found, allowed, most):
+    """Compare a description with what is allowed, field by field."""
+    if not isinstance(found, dict) or found.keys() != allowed.keys():
+        raise ValueError(f"a module is described by {sorted(allowed)}")
+    for name, limits in allowed.items():
+        value = found[name]
+        if isinstance(limits, dict):
+            _check_fields(value, limits, most)
+        elif isinstance(limits, set):
+            if not isinstance(value, str) or value not in limits:
+                raise ValueError(f"{name} must be one of {sorted(limits)}")
+        elif type(value) is not int or not limits <= value <= most:
+            raise ValueError(
+                f"{name} must be a whole number from {limits} to {most}. Got "
+                f"{value!a:.40}"
+            )
+
+
+def _check_weights(expected, found):
+    """Compare names, shapes and dtypes; list what differs."""
+    wanted = {
+        name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+        for name, tensor in expected.items()
+    }
+    got = {name: (array.shape, array.dtype.name) for name, array in found.items()}
+    differing = sorted(
+        name for name in {*wanted, *got} if wanted.get(name) != got.get(name)
+    )
+    if differing:
+        listed = [
+            f"{name!a}: {_shown(wanted.get(name))} wanted, {_shown(got.get(name))} got"
+            for name in differing[:5]
+        ]
+        listed += [f"and {len(differing) - 5} more"] if len(differing) > 5 else []
+        raise ValueError(
+            f"the weights are not those of the module described. {'; '.join(listed)}"
+        )
+
+
+def _shown(entry):
+    return "nothing" if entry is None else f"{entry[1]} of shape {entry[0]}"
