@@ -24,6 +24,8 @@ def centre_and_scale(X):
     ValueError
         If the values are too large for their squares.
     """
+    # The digits of a sum depend on how a table lies in memory.
+    X = np.ascontiguousarray(X)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = X.mean(axis=0)
         scale = float(np.sqrt(np.mean((X - mean) ** 2)))
@@ -57,7 +59,7 @@ def scale_spectra(X, mean, scale, first_row=0):
     Returns
     -------
     ndarray of shape (n_samples, n_channels)
-        Scaled in float64 and then cast to float32.
+        Scaled in float64 and then cast to float32, its rows contiguous.
 
     Raises
     ------
@@ -65,7 +67,7 @@ def scale_spectra(X, mean, scale, first_row=0):
         If a spectrum lies too far from the training spectra for float32.
     """
     with np.errstate(over="ignore"):
-        scaled = ((X - mean) / scale).astype(np.float32)
+        scaled = ((X - mean) / scale).astype(np.float32, order="C")
     finite = np.isfinite(scaled)
     if not finite.all():
         row, channel = np.argwhere(~finite)[0]
