@@ -1,10 +1,22 @@
-"""What every test sees: the real spectra, where they lie beside the project."""
+"""What every test sees: the real spectra beside the project, repeatable examples."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from sklearn.utils import Bunch
+
+# The same examples in every run, whatever failed before and however busy the machine.
+settings.register_profile(
+    "repeatable",
+    max_examples=60,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("repeatable")
 
 _SPECTRA = Path(__file__).parents[2] / "shared" / "data"
 
