@@ -23,6 +23,7 @@ from skspectra._validation import (
     check_columns,
     check_x_axis,
     generator,
+    seed_of,
 )
 from skspectra.nn import (
     MaskedAutoencoder,
@@ -358,11 +359,11 @@ class MaskedSpectralPretrainer(
         patch_size = min(self.patch_size, (n_channels + 1) // 2)
         mean, scale = centre_and_scale(X)
         transport = self._transport(X, mean, scale)
-        seed = generator(self.random_state).randint(2**31 - 1)
+        seed = seed_of(self.random_state)
         result = train(
             lambda: self._objective(X.shape, patch_size, mask_ratio, transport),
             scale_spectra(X, mean, scale),
-            seed=seed,
+            seed=generator(seed).randint(2**31 - 1),
             **training_parameters(self.get_params(deep=False)),
         )
         self.x_axis_, self.patch_size_ = x_axis, patch_size

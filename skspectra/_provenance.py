@@ -11,10 +11,11 @@ from sklearn.utils import Bunch
 
 from skspectra._inference import resolve_device
 
-__all__ = ["fingerprint", "hash_rows", "provenance", "versions"]
+__all__ = ["fingerprint", "hash_rows", "provenance", "versions", "were_among"]
 
 _PACKAGES = ("skspectra", "numpy", "scipy", "scikit-learn", "torch", "skorch")
 _BLOCK = 1024  # rows that are hashed at once
+_FEWEST_CHANNELS = 4  # with fewer, many spectra are of one shape
 _STEPS = 1000  # of a spectrum's own spread; finer differences make no other spectrum
 
 
@@ -26,7 +27,7 @@ def provenance(X: np.ndarray, seed: int, device: str) -> Bunch:
     X : ndarray of shape (n_samples, n_channels)
         All spectra that `fit` got.
     seed : int
-        What everything random in it followed from.
+        What everything random in it followed from: `random_state` repeats it.
     device : str
         As in the estimators.
 
@@ -95,3 +96,28 @@ def hash_rows(X: np.ndarray) -> np.ndarray:
             digest = hashlib.blake2b(shape.tobytes(), digest_size=8).digest()
             hashes[number] = int.from_bytes(digest, "little")
     return hashes
+
+
+def were_among(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return which spectra are among those with the given hashes.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_channels)
+        Spectra, perhaps with NaN.
+    rows : uint64 ndarray
+        Of `hash_rows`.
+
+    Returns
+    -------
+    bool ndarray of shape (n_samples,)
+        False where nothing can be told: for spectra that are flat or not finite, and
+        for all with less than four channels, of which few are of different shape.
+    """
+    known = np.isfinite(X).all(axis=1) & (X.shape[1] >= _FEWEST_CHANNELS)
+    known &= X.max(axis=1) > X.min(axis=1)
+    among = np.zeros(len(X), dtype=bool)
+    flat = hash_rows(np.zeros((1, X.shape[1])))
+    hashes = hash_rows(X[known])
+    among[known] = np.isin(hashes, rows) & (hashes != flat)
+    return among

@@ -28,6 +28,7 @@ from skspectra._validation import (
     check_columns,
     check_size,
     generator,
+    seed_of,
     validate_parameters,
 )
 from skspectra._views import ENCODED, learn_views
@@ -197,13 +198,13 @@ class SpectralStackingRegressor(RegressorMixin, PicklableEstimator, BaseEstimato
         if groups is not None:
             groups = column_or_1d(groups)
             check_consistent_length(X, groups)
-        rng = generator(self.random_state)
+        seed = seed_of(self.random_state)
+        rng = generator(seed)
         self._views = learn_views(X)
         self._fit_encoder(X, rng)
         self._check_axis(table)
         self._flat = y.ndim == 1
-        seed = rng.randint(2**31 - 1)
-        self._fit_targets(X, y.reshape(len(X), -1), groups, seed)
+        self._fit_targets(X, y.reshape(len(X), -1), groups, rng.randint(2**31 - 1))
         self.provenance_ = provenance(X, seed, "cpu")
         return self
 

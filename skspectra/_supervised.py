@@ -18,7 +18,13 @@ from skspectra._pretrainer import MaskedSpectralPretrainer
 from skspectra._provenance import provenance
 from skspectra._scaling import scale_spectra
 from skspectra._training import train, training_parameters
-from skspectra._validation import Interval, StrOptions, check_columns, generator
+from skspectra._validation import (
+    Interval,
+    StrOptions,
+    check_columns,
+    generator,
+    seed_of,
+)
 from skspectra.nn import PredictionObjective, SpectralPredictor
 
 
@@ -108,7 +114,8 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
         if groups is not None:
             groups = column_or_1d(groups)
             check_consistent_length(X, groups)
-        rng = generator(self.random_state)
+        seed = seed_of(self.random_state)
+        rng = generator(seed)
         pretrainer, origin = fit_pretrainer(self.pretrainer, X, rng)
         check_columns(table, pretrainer.x_axis_, type(self).__name__)
         check_columns(X_val, pretrainer.x_axis_, type(self).__name__)
@@ -125,8 +132,7 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
             x, y = x[~aside], y[~aside]
             groups = None if groups is None else groups[~aside]
         predictor = self._with_probe(x, y, groups)
-        seed = rng.randint(2**31 - 1)
-        self._train(predictor, x, y, validation, seed)
+        self._train(predictor, x, y, validation, rng.randint(2**31 - 1))
         self.provenance_ = provenance(X, seed, self.device)
         return self
 

@@ -5,6 +5,8 @@ them: this is the only file to mend then. What they say is scikit-learn's own
 sentence: which parameter of which class, what is allowed, what was got.
 """
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import (
@@ -25,6 +27,7 @@ __all__ = [
     "check_size",
     "check_x_axis",
     "generator",
+    "seed_of",
     "validate_parameters",
     "validate_params",
 ]
@@ -48,6 +51,24 @@ def generator(random_state):
     if random_state is None:
         return np.random.RandomState()
     return check_random_state(random_state)
+
+
+def seed_of(random_state):
+    """Return the whole number that a fit follows from.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        What the user gave.
+
+    Returns
+    -------
+    int
+        Given as `random_state` it repeats the fit, also where None was given.
+    """
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(generator(random_state).randint(2**31 - 1))
 
 
 def check_x_axis(x_axis, n_channels, owner):

@@ -154,6 +154,7 @@ def compare(**options):
     samples = _read(options)
     start = perf_counter()
     comparison = _fit(samples, options)
+    _note_seen(comparison.folds, samples)
     comparison.predictions["row"] = samples.rows[comparison.predictions["row"]]
     click.echo(comparison.to_string())
     _write(comparison, samples, options, perf_counter() - start)
@@ -204,7 +205,7 @@ def _fit(samples, options):
 
     from skspectra import MaskedSpectralPretrainer, SpectralRegressor
     from skspectra.evaluation import compare
-    from skspectra.exceptions import FewLabelsWarning
+    from skspectra.exceptions import FewLabelsWarning, TransductiveWarning
 
     n_epochs = MaskedSpectralPretrainer().max_epochs, SpectralRegressor().max_epochs
     _fill(options, {"pretrain_epochs": n_epochs[0], "epochs": n_epochs[1]})
@@ -218,8 +219,9 @@ def _fit(samples, options):
         joblib.parallel_config("loky", inner_max_num_threads=1),
         threadpool_limits(1),
     ):
-        # Noted above; every fit would say it again.
+        # Noted once, above and below, in words that fit the command.
         warnings.simplefilter("ignore", FewLabelsWarning)
+        warnings.simplefilter("ignore", TransductiveWarning)
         return compare(
             estimators,
             samples.X,
@@ -244,6 +246,20 @@ def _note_few_labels(samples, options):
             f"{FEW_LABELS} a fine-tuned network was mostly behind PLS on public sets; "
             "try SpectralStackingRegressor in Python."
         )
+
+
+def _note_seen(folds, samples):
+    """Say it if spectra were tested that are in the pool too, and put it on record."""
+    once = folds[folds["repeat"] == 0].groupby("estimator")[["n_seen", "n_test"]].sum()
+    n_seen, n_test = once.max()
+    if n_seen:
+        note = (
+            f"{n_seen} of the {n_test} spectra tested are in the pool too: the "
+            "pretrained networks had seen them without their reference values "
+            "(transductive). For errors on new spectra take them out of --pool."
+        )
+        samples.notes.append(note)
+        _say(f"Note: {note}")
 
 
 def _estimators(samples, options):

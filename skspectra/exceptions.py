@@ -5,6 +5,7 @@ __all__ = [
     "FewLabelsWarning",
     "ModelFileError",
     "ModelVersionWarning",
+    "TransductiveWarning",
 ]
 
 
@@ -67,4 +68,19 @@ class ModelVersionWarning(UserWarning):
     >>> import warnings
     >>> from skspectra.exceptions import ModelVersionWarning
     >>> warnings.simplefilter("error", ModelVersionWarning)
+    """
+
+
+class TransductiveWarning(UserWarning):
+    """Say that an estimator was tested on spectra that its frozen encoder had seen.
+
+    See Also
+    --------
+    skspectra.evaluation.compare : Gives it.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skspectra.exceptions import TransductiveWarning
+    >>> warnings.simplefilter("ignore", TransductiveWarning)
     """

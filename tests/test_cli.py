@@ -369,6 +369,19 @@ def test_copies_of_labelled_spectra_are_not_pretrained_on(pretrained_on):
     assert len(read_settings()["data"]["notes"]) == 1
 
 
+def test_tested_spectra_that_were_pretrained_on_in_another_scale_are_noted():
+    table, pool = make_table(), make_table(30, seed=1)
+    pool.iloc[[4, 7], 1:-1] = 100 * table.iloc[[8, 23], 1:-1].to_numpy()
+    table.to_csv("meat.csv", index=False)
+    pool.drop(columns=["fat", "sample"]).to_csv("pool.csv", index=False)
+    result = compare(f"{MEAT} --pool pool.csv --repeats 2")
+    assert result.exit_code == 0, result.output
+    assert "Note: 2 of the 24 spectra tested are in the pool too" in result.stderr
+    assert "Warning" not in result.stderr
+    (note,) = read_settings()["data"]["notes"]
+    assert "transductive" in note
+
+
 def test_unlabelled_rows_of_a_tested_group_stay_out_of_the_pool():
     table = make_table()
     table.loc[[0, 2, 3], "fat"] = np.nan  # one of two scans of S00, both of S01

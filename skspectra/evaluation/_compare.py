@@ -106,6 +106,9 @@ def compare(
     UserWarning
         If an estimator has a fitted `pretrainer` that is not frozen: the clone
         loses its weights.
+    TransductiveWarning
+        If test spectra were among those that a frozen part of an estimator was
+        trained on; once an estimator.
 
     See Also
     --------
@@ -132,7 +135,11 @@ def compare(
 
     A `FrozenEstimator` keeps what it learnt before. If that was on the spectra
     compared here, test spectra were seen without their reference values: such a
-    comparison is transductive and should be called so.
+    comparison is transductive and should be called so. Models record hashes of their
+    training spectra, so this warns and counts the rows as `n_seen`. A spectrum is known
+    again after offset and scale were changed, as by
+    :class:`~skspectra.InstanceNormalizer`, and after the steps of its own pipeline;
+    one with other noise, resampled or treated outside is not.
 
     References
     ----------

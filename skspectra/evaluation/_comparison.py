@@ -29,7 +29,8 @@ class Comparison:
     ----------
     folds : DataFrame
         One row an estimator and fold: `estimator`, (`target`,) `repeat`, `fold`,
-        `n_train` labelled and `n_unlabelled` training rows, `n_test`, `rmsep`,
+        `n_train` labelled and `n_unlabelled` training rows, `n_test`, `n_seen` (test
+        rows that a frozen part of the estimator was trained on before), `rmsep`,
         `bias`, `sep`, `r2`, `rpd`, `rpiq`, `ccc`, `fit_seconds`. RMSEP, bias and SEP
         are in the units of y, the bias being predicted minus measured.
     table : DataFrame

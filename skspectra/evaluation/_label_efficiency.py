@@ -92,6 +92,11 @@ def label_efficiency_curve(
     Exception
         Whatever an estimator raises, with a note of its name, fold and size.
 
+    Warns
+    -----
+    UserWarning
+        As in :func:`compare`.
+
     See Also
     --------
     compare : All labels at once; its notes hold the formulas.
@@ -155,7 +160,7 @@ class LabelEfficiencyCurve:
         One row an estimator, fold and size: `estimator`, (`target`,) `repeat`,
         `fold`, `train_size` as asked for, `n_pool` labelled rows of the training
         set, `n_labelled` of them that kept their reference value, `n_unlabelled`
-        rows that the estimator got without, `n_test`, and the figures of
+        rows that the estimator got without, `n_test`, `n_seen`, and the figures of
         :class:`Comparison`.
     table : DataFrame
         One row a size and estimator (a target, size and estimator): means over

@@ -14,6 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
+from skspectra.evaluation._seen import find_seen, warn_of_seen
 from skspectra.metrics import bias, concordance_correlation, rpd, rpiq, sep
 
 __all__ = ["FIGURES", "run_trials"]
@@ -34,11 +35,13 @@ _NEED_TWO_ROWS = {
 class Trial:
     """What one estimator did on one split.
 
-    `predicted` is (n_test, n_targets); `figures` is one row a target.
+    `predicted` is (n_test, n_targets); `figures` is one row a target; `seen` is True
+    for the test rows that a frozen part of the estimator had learnt from before.
     """
 
     predicted: np.ndarray
     figures: list[dict]
+    seen: np.ndarray
 
 
 def run_trials(estimators, samples, splits, *, n_jobs, verbose):
@@ -69,7 +72,9 @@ def run_trials(estimators, samples, splits, *, n_jobs, verbose):
     bar = tqdm(
         results, total=len(tasks), unit="fit", file=sys.stderr, disable=not verbose
     )
-    return [(*task, trial) for task, trial in zip(tasks, bar, strict=True)]
+    trials = [(*task, trial) for task, trial in zip(tasks, bar, strict=True)]
+    warn_of_seen(trials)
+    return trials
 
 
 def _try(name, estimator, samples, split):
@@ -97,13 +102,16 @@ def _fit_and_score(name, estimator, samples, split):
     start = perf_counter()
     model.fit(samples.spectra(rows), samples.shaped(y), **passed)
     seconds = perf_counter() - start
-    predicted = np.asarray(model.predict(samples.spectra(split.test)), dtype=float)
+    X_test = samples.spectra(split.test)
+    predicted = np.asarray(model.predict(X_test), dtype=float)
+    seen = find_seen(model, X_test)
     measured = samples.y[split.test]
     predicted = predicted.reshape(measured.shape)
     counts = {
         "n_train": len(split.train),
         "n_unlabelled": len(hidden),
         "n_test": len(split.test),
+        "n_seen": int(seen.sum()),
     }
     figures = [
         {"estimator": name, "target": target, **split.labels(), **counts}
@@ -111,7 +119,7 @@ def _fit_and_score(name, estimator, samples, split):
         | {"fit_seconds": seconds}
         for k, target in enumerate(samples.targets)
     ]
-    return Trial(predicted, figures)
+    return Trial(predicted, figures, seen)
 
 
 def _figures(measured, predicted):
@@ -134,7 +142,8 @@ def _seeded(model, seed):
         for key in sorted(params)
         if key.split("__")[-1] == "random_state" and params[key] is None
     ]
-    return model.set_params(**{key: rng.randint(2**31 - 1) for key in unset})
+    model.set_params(**{key: rng.randint(2**31 - 1) for key in unset})
+    return model  # and not what set_params returns: a FrozenEstimator's is None
 
 
 def _last_step(model):
