@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr__`
     from skspectra._classifier import SpectralClassifier
     from skspectra._normalizer import InstanceNormalizer
+    from skspectra._persistence import load_model, save_model
     from skspectra._pls import PLSRegressionCV
     from skspectra._pretrainer import MaskedSpectralPretrainer
     from skspectra._regressor import SpectralRegressor
@@ -20,6 +21,8 @@ __all__ = [
     "SpectralClassifier",
     "SpectralRegressor",
     "SpectralStackingRegressor",
+    "load_model",
+    "save_model",
 ]
 
 # Torch takes seconds to import. What does not need it (the command line's help, PLS,
@@ -31,6 +34,8 @@ _HOMES = {
     "SpectralClassifier": "skspectra._classifier",
     "SpectralRegressor": "skspectra._regressor",
     "SpectralStackingRegressor": "skspectra._stacking",
+    "load_model": "skspectra._persistence",
+    "save_model": "skspectra._persistence",
 }
 
 

@@ -1,0 +1,374 @@
+"""What a saved model may be made of: closed tables of classes, and what they hold.
+
+A file says names; the classes behind them stand here, and nothing else is ever imported
+for it. What stands in a file is checked against the table of its class, so that a
+foreign file gives a model that works or an error.
+"""
+
+import inspect
+from importlib import import_module
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+# Estimators whose methods compute with numpy what their arrays say. Those in native
+# code that trusts its arrays (libsvm, trees) could be made to read beyond them.
+_SKLEARN = {
+    "sklearn.cross_decomposition": ("PLSRegression",),
+    "sklearn.decomposition": ("PCA", "TruncatedSVD"),
+    "sklearn.discriminant_analysis": ("LinearDiscriminantAnalysis",),
+    "sklearn.dummy": ("DummyClassifier", "DummyRegressor"),
+    "sklearn.feature_selection": ("VarianceThreshold",),
+    "sklearn.frozen": ("FrozenEstimator",),
+    "sklearn.linear_model": (
+        "BayesianRidge",
+        "ElasticNet",
+        "ElasticNetCV",
+        "HuberRegressor",
+        "Lasso",
+        "LassoCV",
+        "LinearRegression",
+        "LogisticRegression",
+        "Ridge",
+        "RidgeCV",
+        "RidgeClassifier",
+        "RidgeClassifierCV",
+    ),
+    "sklearn.pipeline": ("Pipeline",),
+    "sklearn.preprocessing": (
+        "LabelBinarizer",
+        "MaxAbsScaler",
+        "MinMaxScaler",
+        "Normalizer",
+        "PowerTransformer",
+        "QuantileTransformer",
+        "RobustScaler",
+        "StandardScaler",
+    ),
+}
+_SPLITTERS = {
+    "sklearn.model_selection": (
+        "GroupKFold",
+        "GroupShuffleSplit",
+        "KFold",
+        "LeaveOneGroupOut",
+        "LeaveOneOut",
+        "ShuffleSplit",
+        "StratifiedGroupKFold",
+        "StratifiedKFold",
+        "TimeSeriesSplit",
+    )
+}
+_OWN = {
+    "skspectra._classifier": ("SpectralClassifier",),
+    "skspectra._normalizer": ("InstanceNormalizer",),
+    "skspectra._pls": ("PLSRegressionCV",),
+    "skspectra._pretrainer": ("MaskedSpectralPretrainer",),
+    "skspectra._regressor": ("SpectralRegressor",),
+    "skspectra._stacking": ("SpectralStackingRegressor",),
+    "skspectra._tuned_pls": ("TunedPLS",),
+}
+_RECORDS = {
+    "skspectra._stack": ("Combination", "Curve", "Scale"),
+    "skspectra._stacking": ("_Target",),
+    "skspectra._views": ("Standard", "Views", "Whitening"),
+}
+
+
+def _homes(table):
+    return {name: home for home, names in table.items() for name in names}
+
+
+OWN, SKLEARN = _homes(_OWN), _homes(_SKLEARN)
+SPLITTERS, RECORDS = _homes(_SPLITTERS), _homes(_RECORDS)
+
+# Types of single numbers.
+NUMBERS = ("bool", "float16", "float32", "float64", "int32", "int64", "uint64")
+
+# Not saved, and None when loaded: what would run code or write somewhere, were the
+# model fitted again, does not come from a file.
+LEFT_OUT = {"callbacks", "checkpoint_dir", "memory"}
+
+
+def find(table, name):
+    """Return the class of a name.
+
+    Parameters
+    ----------
+    table : dict
+        One of the tables above.
+    name : str
+        What a file says.
+
+    Returns
+    -------
+    type or None
+        None if the table does not know it.
+    """
+    if not isinstance(name, str) or name not in table:
+        return None
+    return getattr(import_module(table[name]), name)
+
+
+def name_in(table, value):
+    """Return the name of the class of a value, or None if the table has it not."""
+    name = type(value).__name__
+    return name if find(table, name) is type(value) else None
+
+
+def arguments(cls):
+    """Return the names of the parameters of a class."""
+    return set(inspect.signature(cls).parameters)
+
+
+# --- What the fitted attributes of an estimator must be -----------------------------
+#
+# A check is a function of a value and of the sizes known so far; it says whether the
+# value will do. A size is learnt where it is met first.
+
+
+def array(*shape, dtype="float64", finite=True):
+    """Check an array; a side is a name of a size, or None for any."""
+
+    def check(value, sizes):
+        if not isinstance(value, np.ndarray) or value.ndim != len(shape):
+            return False
+        if value.dtype != dtype or (finite and not np.isfinite(value).all()):
+            return False
+        sides = zip(shape, value.shape, strict=True)
+        return all(side is None or sizes.setdefault(side, n) == n for side, n in sides)
+
+    return check
+
+
+def number(least=None):
+    """Check a finite float, from `least`."""
+
+    def check(value, sizes):
+        fine = isinstance(value, float) and np.isfinite(value)
+        return bool(fine and (least is None or value >= least))
+
+    return check
+
+
+def count(least=0, size=None):
+    """Check a whole number from `least`; `size` is what it is the number of."""
+
+    def check(value, sizes):
+        if type(value) is not int or not least <= value < 2**31:
+            return False
+        return size is None or sizes.setdefault(size, value) == value
+
+    return check
+
+
+def words(*allowed):
+    """Check a string, one of those allowed if any are named."""
+    return lambda value, sizes: type(value) is str and (not allowed or value in allowed)
+
+
+def listed(check):
+    """Check each thing in a list."""
+    return lambda value, sizes: (
+        type(value) is list and all(check(each, sizes) for each in value)
+    )
+
+
+def named(check):
+    """Check each value of a dict."""
+    return lambda value, sizes: (
+        type(value) is dict and all(check(each, sizes) for each in value.values())
+    )
+
+
+def either(*checks):
+    """Pass what passes one of the checks."""
+    return lambda value, sizes: any(check(value, sizes) for check in checks)
+
+
+def record(name, **checks):
+    """Check a named tuple of `RECORDS` field by field."""
+
+    def check(value, sizes):
+        fields = value._asdict() if name_in(RECORDS, value) == name else {}
+        return fields.keys() == checks.keys() and all(
+            checks[key](each, sizes) for key, each in fields.items()
+        )
+
+    return check
+
+
+def nothing(value, sizes):
+    """Check None."""
+    return value is None
+
+
+def flag(value, sizes):
+    """Check a bool."""
+    return type(value) is bool
+
+
+def network(kind):
+    """Check a torch module of this package, and that it fits the other sizes."""
+
+    def check(value, sizes):
+        if type(value).__name__ != kind:
+            return False
+        own = value.architecture
+        told = {"n_features_in_": own["encoder"]["n_channels"]}
+        told |= {"patch_size_": own["encoder"]["patch_size"]}
+        told |= {"n_tokens_": value.encoder.n_tokens}
+        told |= {"n_targets": own["n_targets"]} if "n_targets" in own else {}
+        return all(sizes.setdefault(name, size) == size for name, size in told.items())
+
+    return check
+
+
+def pretrainer(value, sizes):
+    """Check a fitted pretrainer, frozen or not."""
+    inner = getattr(value, "estimator", value)
+    if name_in(OWN, inner) != "MaskedSpectralPretrainer" or not hasattr(
+        inner, "module_"
+    ):
+        return False
+    return inner.n_features_in_ == sizes["n_features_in_"]
+
+
+def fitted_pls(kind):
+    """Check a fitted PLS."""
+    return lambda value, sizes: (
+        name_in(OWN, value) == kind and "n_features_in_" in vars(value)
+    )
+
+
+def labels(value, sizes):
+    """Check the names of classes."""
+    fine = isinstance(value, np.ndarray) and value.ndim == 1
+    return fine and sizes.setdefault("n_targets", len(value)) == len(value)
+
+
+def anything(value, sizes):
+    """Pass all plain values; no method reads them."""
+    return not isinstance(value, BaseEstimator)
+
+
+def held_out_errors(value, sizes):
+    """Check the errors of held-out rows and the numbers of their groups."""
+    return type(value) is list and all(
+        type(pair) is tuple
+        and len(pair) == 2
+        and array("n_known")(pair[0], rows := {})
+        and array("n_known", dtype="int64")(pair[1], rows)
+        and len(pair[0]) > 0
+        and 0 <= pair[1].min() <= pair[1].max() < len(pair[1])
+        for pair in value
+    )
+
+
+_COUNT_CHANNELS = {"n_features_in_": count(1, "n_features_in_")}
+_CURVE = listed(number())
+_TRAINED = {
+    **_COUNT_CHANNELS,
+    "pretrainer_": pretrainer,
+    "encoder_origin_": words("fit", "frozen", "scratch"),
+    "module_": network("SpectralPredictor"),
+    "loss_curve_": _CURVE,
+    "validation_scores_": _CURVE,
+    "n_iter_": count(),
+}
+_COMBINATION = record(
+    "Combination",
+    scales=named(record("Scale", centre=array(None), unit=number(0))),
+    train=named(array(None, None)),
+    constant=number(),
+    coef=named(array(None)),
+    curves=listed(
+        record("Curve", view=words(), length=number(0), dual=array(None)),
+    ),
+)
+_CHANNEL = array("n_features_in_")
+
+# Of each class of ours: what a fitted one has.
+FITTED = {
+    "InstanceNormalizer": _COUNT_CHANNELS,
+    "MaskedSpectralPretrainer": {
+        **_COUNT_CHANNELS,
+        "module_": network("MaskedAutoencoder"),
+        "loss_curve_": _CURVE,
+        "n_iter_": count(),
+        "patch_size_": count(1, "patch_size_"),
+        "n_tokens_": count(1, "n_tokens_"),
+        "mean_": _CHANNEL,
+        "scale_": number(0),
+        "x_axis_": either(nothing, _CHANNEL),
+    },
+    "SpectralRegressor": {
+        **_TRAINED,
+        "y_mean_": array("n_targets"),
+        "y_scale_": array("n_targets"),
+        "_y_is_flat": flag,
+    },
+    "SpectralClassifier": {**_TRAINED, "classes_": labels, "_is_multilabel": flag},
+    "PLSRegressionCV": {
+        **_COUNT_CHANNELS,
+        "n_components_": count(1, "n_components_"),
+        "rmsecv_": either(array(None, finite=False), array(None, None, finite=False)),
+        "rmsecv_std_error_": either(
+            array(None, finite=False), array(None, None, finite=False)
+        ),
+        "coef_": array("n_targets", "n_features_in_"),
+        "intercept_": array("n_targets"),
+        "x_mean_": _CHANNEL,
+        "x_std_": _CHANNEL,
+        "y_mean_": array("n_targets"),
+        "y_std_": array("n_targets"),
+        "x_weights_": array("n_features_in_", "n_components_"),
+        "x_loadings_": array("n_features_in_", "n_components_"),
+        "x_rotations_": array("n_features_in_", "n_components_"),
+        "y_loadings_": array("n_targets", "n_components_"),
+    },
+    "TunedPLS": {
+        **_COUNT_CHANNELS,
+        "treatment_": words("none", "snv", "sg1", "sg2", "snv+sg1", "snv+sg2"),
+        "n_components_": count(1),
+        "pls_": fitted_pls("PLSRegressionCV"),
+        "_rmsecv": named(
+            either(array(None, finite=False), array(None, None, finite=False))
+        ),
+    },
+    "SpectralStackingRegressor": {
+        **_COUNT_CHANNELS,
+        "pretrainer_": either(nothing, pretrainer),
+        "encoder_origin_": either(nothing, words("fit", "frozen", "scratch")),
+        "weights_": either(array(None), array(None, None)),
+        "member_names_": listed(words()),
+        "held_out_predictions_": either(
+            array(None, finite=False), array(None, None, finite=False)
+        ),
+        "_flat": flag,
+        "_views": record(
+            "Views",
+            standards=named(record("Standard", mean=_CHANNEL, spread=_CHANNEL)),
+            whitenings=named(
+                record("Whitening", mean=_CHANNEL, axes=array("n_features_in_", None))
+            ),
+        ),
+        "_errors": held_out_errors,
+        "_targets": listed(
+            record(
+                "_Target",
+                mean=number(),
+                spread=number(0),
+                pls=fitted_pls("TunedPLS"),
+                pls_weight=number(),
+                processes=_COMBINATION,
+            )
+        ),
+    },
+}
+# What any of them may have besides.
+BESIDES = {
+    "feature_names_in_": array("n_features_in_", dtype="object", finite=False),
+    "provenance_": anything,
+    "_sklearn_output_config": named(words("default", "pandas", "polars")),
+}

@@ -1,0 +1,244 @@
+"""save_model and load_model: fitted models in files that run no code."""
+
+import os
+import platform
+import warnings
+from importlib.metadata import version
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.utils.validation import check_is_fitted
+
+from skspectra import _model_kinds as kinds
+from skspectra._model_file import pack, read_model_file, unpack, write_file
+from skspectra._model_reader import read
+from skspectra._model_writer import write
+from skspectra._strict_json import shown
+from skspectra.exceptions import ModelFileError
+
+_PACKAGES = ("skspectra", "scikit-learn", "numpy", "torch")
+_MOST_CHANNELS = 2**20
+# Where estimators keep what spectra look like.
+_CENTRES = ("mean_", "x_mean_", "_x_mean", "center_", "data_min_")
+
+
+def save_model(
+    model: BaseEstimator, path: str | os.PathLike, *, overwrite: bool = False
+) -> None:
+    """Save a fitted model in a file that anybody can load without a risk.
+
+    The file is a safetensors file: arrays, and a text that says what they are. It holds
+    no code and no pickle. It is in its place whole or not at all, and what was written
+    has been loaded once before it gets there.
+
+    Parameters
+    ----------
+    model : estimator
+        Any fitted estimator of this package, or a fitted
+        :class:`~sklearn.pipeline.Pipeline` of them and of scikit-learn's scalers,
+        decompositions and linear models. `callbacks`, `checkpoint_dir` and `memory` are
+        not kept.
+    path : str or path-like
+        Where to; ``.safetensors`` is the usual ending.
+    overwrite : bool, default=False
+        Whether a file that is there already is replaced.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    TypeError
+        If it holds something that cannot be kept safely, such as a function.
+    FileExistsError
+        If there is a file and `overwrite` is False; or a link, a folder or a device.
+    OSError
+        If it cannot be written; what was there is as it was.
+
+    See Also
+    --------
+    load_model : Loads it.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from skspectra import PLSRegressionCV, load_model, save_model
+    >>> from skspectra.datasets import make_nir_mixtures
+    >>> spectra = make_nir_mixtures(n_samples=40, n_channels=50, random_state=0)
+    >>> model = PLSRegressionCV().fit(spectra.data, spectra.target)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "sugar.safetensors")
+    ...     save_model(model, path)
+    ...     again = load_model(path)
+    >>> bool((again.predict(spectra.data) == model.predict(spectra.data)).all())
+    True
+    """
+    if not isinstance(model, BaseEstimator):
+        raise TypeError(f"save_model keeps estimators. Got {type(model).__name__}.")
+    check_is_fitted(model)
+    node, arrays = write(model)
+    try:
+        file = pack({"model": node, "versions": _versions()}, arrays)
+        _load(*unpack(file))  # nobody should find out later
+    except ValueError as error:
+        raise TypeError(
+            f"This {type(model).__name__} cannot be saved: {error}."
+        ) from error
+    write_file(path, file, overwrite=overwrite)
+
+
+def load_model(path: str | os.PathLike) -> BaseEstimator:
+    """Load a model that `save_model` has written.
+
+    Nothing in the file is run, whoever wrote it, and no class is imported because the
+    file names it: it gives a model that works, or an error. A SHA-256 in the file tells
+    a damaged file from a whole one, but not who wrote it: anybody can write a false
+    model with a right sum.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Where it lies.
+
+    Returns
+    -------
+    estimator
+        The fitted model; it predicts what it did. If its `device` is not there, this
+        becomes "auto".
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged, of a newer format, or no such file.
+    OSError
+        If it cannot be read.
+
+    Warns
+    -----
+    InconsistentVersionWarning
+        If parts of it are scikit-learn's, of another version.
+
+    See Also
+    --------
+    save_model : Writes it, and has an example.
+
+    Examples
+    --------
+    >>> from skspectra import load_model
+    >>> load_model("no/such.safetensors")
+    Traceback (most recent call last):
+    FileNotFoundError: ...
+    """
+    try:
+        model, parts, foreign = _load(*read_model_file(path))
+    except OSError:
+        raise
+    except Exception as error:
+        reason = str(error)
+        if not isinstance(error, ModelFileError):
+            reason = f"{type(error).__name__}: {shown(reason)}"
+        raise ModelFileError(
+            f"{os.fspath(path)!a} cannot be loaded: {reason}."
+        ) from error
+    for part, device in parts.items():
+        if device is not None:
+            part.device = _available(device)
+    for warning in foreign:
+        warnings.warn(warning, stacklevel=2)
+    return model
+
+
+def _versions():
+    return {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES}
+
+
+def _load(config, arrays):
+    """Return the model of a file, its parts' devices, and what is to be warned of."""
+    if not isinstance(config, dict) or config.keys() != {"model", "versions"}:
+        raise ModelFileError("it must speak of a model and of versions")
+    written = config["versions"]
+    if not isinstance(written, dict) or not all(
+        isinstance(each, str) for each in written.values()
+    ):
+        raise ModelFileError("its versions are no versions")
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        model, parts = read(config["model"], arrays)
+        check_is_fitted(model)
+        for part in parts:
+            if kinds.name_in(kinds.OWN, part) and hasattr(part, "n_features_in_"):
+                _try_out(part)
+        _try_out(model)
+    saved, here = written.get("scikit-learn", ""), version("scikit-learn")
+    foreign = [
+        InconsistentVersionWarning(
+            estimator_name=name,
+            current_sklearn_version=here,
+            original_sklearn_version=shown(saved),
+        )
+        for name in sorted({type(part).__name__ for part in parts} & {*kinds.SKLEARN})
+        if saved != here
+    ]
+    return model, parts, foreign
+
+
+def _try_out(model):
+    """Have a model say something of two spectra; refuse one that cannot."""
+    X = _typical_spectra(_first_part(model))
+    results = [
+        np.asarray(getattr(model, method)(X))
+        for method in ("predict", "predict_proba", "transform")
+        if hasattr(model, method)
+    ]
+    for result in results:
+        fine = 1 <= result.ndim <= 2 and len(result) == len(X)
+        if not fine or (result.dtype.kind in "fc" and not np.isfinite(result).all()):
+            raise ModelFileError("what it says of spectra is no result, or not finite")
+    if not results:
+        raise ModelFileError("it can neither predict nor transform")
+
+
+def _first_part(model):
+    """Return what the spectra meet first."""
+    while inner := (
+        getattr(model, "steps", None)
+        or getattr(model, "estimator", None)
+        or ("_views" not in vars(model) and getattr(model, "pretrainer_", None))
+    ):
+        if isinstance(inner, list):
+            steps = [step for _, step in inner if isinstance(step, BaseEstimator)]
+            inner = steps[0]
+        model = inner
+    return model
+
+
+def _typical_spectra(model):
+    """Return two spectra in the units of a model, as far as it knows its units."""
+    n_channels = getattr(model, "n_features_in_", 16)
+    if type(n_channels) is not int or not 1 <= n_channels <= _MOST_CHANNELS:
+        raise ModelFileError(f"its number of channels is {shown(n_channels)}")
+    ramp = np.linspace(1.0, 2.0, n_channels)
+    centres = [getattr(model, name, None) for name in _CENTRES]
+    if hasattr(model, "_views"):
+        centres = [model._views.whitenings["none"].mean]
+    for centre in centres:
+        if isinstance(centre, np.ndarray) and centre.shape == ramp.shape:
+            step = 1e-3 * (np.abs(centre).max() or 1.0)
+            return np.stack([centre, centre + step * ramp])
+    return np.stack([ramp, ramp[::-1]])
+
+
+def _available(device):
+    """Return a device, or "auto" with a warning where this machine has it not."""
+    from skspectra._inference import resolve_device  # imports torch
+
+    try:
+        resolve_device(device)
+    except ValueError:
+        warnings.warn(
+            f"The model was saved with device={device!a}, which is not available here: "
+            "device='auto' is set instead.",
+            stacklevel=3,
+        )
+        return "auto"
+    return device
