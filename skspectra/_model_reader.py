@@ -175,9 +175,9 @@ class _Reader:
         _check_names(name, state.keys().isdisjoint(known))
         estimator = cls(**parameters)
         self.parts[estimator] = parameters.get("device")
+        estimator._validate_params()
         if "device" in parameters:
             estimator.device = "cpu"
-        estimator._validate_params()
         (_check_own_state if name in kinds.OWN else _check_state)(name, cls, state)
         vars(estimator).update(state)
         return estimator

@@ -41,7 +41,7 @@ _DESCRIPTIONS = {
 _KINDS = {each.__name__: each for each in (MaskedAutoencoder, SpectralPredictor)}
 
 # Blocks and tokens take time before their weights can be looked at.
-_MOST_BLOCKS, _MOST_TOKENS = 256, 2**15
+_MOST_BLOCKS, _MOST_TOKENS = 128, 2**15
 _MOST_CHANNELS = 2**20
 
 

@@ -81,9 +81,8 @@ def save_model(
         file = pack({"model": node, "versions": _versions()}, arrays)
         _load(*unpack(file))  # nobody should find out later
     except ValueError as error:
-        raise TypeError(
-            f"This {type(model).__name__} cannot be saved: {error}."
-        ) from error
+        name, reason = type(model).__name__, str(error).removesuffix(".")
+        raise TypeError(f"This {name} cannot be saved: {reason}.") from error
     write_file(path, file, overwrite=overwrite)
 
 
@@ -236,8 +235,8 @@ def _available(device):
         resolve_device(device)
     except ValueError:
         warnings.warn(
-            f"The model was saved with device={device!a}, which is not available here: "
-            "device='auto' is set instead.",
+            f"The model was saved with device={shown(device)}, which is not available "
+            "here: device='auto' is set instead.",
             stacklevel=3,
         )
         return "auto"

@@ -71,13 +71,15 @@ def _number(digits):
     return number
 
 
-def shown(value: object) -> str:
+def shown(value: object, most: int = 80) -> str:
     """Return what a file says in a form that does no harm in a message.
 
     Parameters
     ----------
     value : object
         Names may hold escape sequences of terminals, and be of any length.
+    most : int, default=80
+        Number of characters.
 
     Returns
     -------
@@ -85,4 +87,4 @@ def shown(value: object) -> str:
         ASCII, on one line, cut off.
     """
     text = ascii(value)
-    return text if len(text) <= 80 else f"{text[:76]} ..."
+    return text if len(text) <= most else f"{text[: most - 4]} ..."
