@@ -2,6 +2,7 @@
 
 from functools import partial
 from numbers import Integral, Real
+from os import PathLike
 
 import numpy as np
 from sklearn.base import (
@@ -16,7 +17,7 @@ from skspectra._inference import embed, hidden_errors, rebuild
 from skspectra._pickling import PicklableEstimator
 from skspectra._provenance import provenance
 from skspectra._scaling import centre_and_scale, scale_spectra
-from skspectra._training import count_steps, train, training_parameters
+from skspectra._training import count_steps, first_seed, train, training_parameters
 from skspectra._validation import (
     Interval,
     StrOptions,
@@ -36,6 +37,8 @@ from skspectra.nn import (
 
 # Part of the training over which self-guided masks go from random to guided.
 _ANNEALED = 0.25
+# Parameters that a training may go on with changed.
+_MAY_CHANGE = {"callbacks", "checkpoint_dir", "checkpoint_every", "device", "verbose"}
 
 
 class MaskedSpectralPretrainer(
@@ -147,8 +150,17 @@ class MaskedSpectralPretrainer(
         1.0 to 1.3 times as fast. On a GPU the launches of a step, which small
         networks wait for, are recorded and played as one. Whatever else torch has
         compiled in the process is compiled anew at its next call.
+    checkpoint_dir : str or os.PathLike, default=None
+        Folder, which is there already, for the state of a long training. If the
+        process dies at any moment, the same call goes on from the last
+        checkpoint and ends with the very weights of an uninterrupted training; with
+        `random_state=None` the first call's seed is taken. One folder belongs to one
+        training: other data, parameters or versions are refused. None keeps nothing.
+    checkpoint_every : float, default=1
+        Number of epochs between checkpoints; below 1 there are several an epoch.
+        How often changes no weight.
     callbacks : list of skorch callbacks, default=None
-        Told of each epoch and batch.
+        Told of each epoch and batch. What they keep is in no checkpoint.
     random_state : int, RandomState instance or None, default=None
         Decides the first weights, the batches and the masks. The global
         generators are left as they are.
@@ -254,6 +266,8 @@ class MaskedSpectralPretrainer(
         "device": [str],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "compile": ["boolean"],
+        "checkpoint_dir": [str, PathLike, None],
+        "checkpoint_every": [Interval(Real, 0, None, closed="neither")],
         "callbacks": [list, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -287,6 +301,8 @@ class MaskedSpectralPretrainer(
         device="auto",
         precision="auto",
         compile=False,
+        checkpoint_dir=None,
+        checkpoint_every=1,
         callbacks=None,
         random_state=None,
         verbose=0,
@@ -316,6 +332,8 @@ class MaskedSpectralPretrainer(
         self.device = device
         self.precision = precision
         self.compile = compile
+        self.checkpoint_dir = checkpoint_dir
+        self.checkpoint_every = checkpoint_every
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
@@ -341,6 +359,12 @@ class MaskedSpectralPretrainer(
             If a parameter or X is not as described.
         FloatingPointError
             If the training diverges.
+        CheckpointError
+            If `checkpoint_dir` holds a damaged checkpoint or one of another training,
+            or another process uses it.
+        OSError
+            If `checkpoint_dir` is no folder that can be written to, or the disk is
+            full. The last checkpoint is as it was.
         """
         self._validate_params()
         mask_ratio = self._check_mask_ratio()
@@ -359,12 +383,15 @@ class MaskedSpectralPretrainer(
         patch_size = min(self.patch_size, (n_channels + 1) // 2)
         mean, scale = centre_and_scale(X)
         transport = self._transport(X, mean, scale)
-        seed = seed_of(self.random_state)
+        parameters = self.get_params(deep=False)
+        seed = self._seed()
         result = train(
             lambda: self._objective(X.shape, patch_size, mask_ratio, transport),
             scale_spectra(X, mean, scale),
             seed=generator(seed).randint(2**31 - 1),
-            **training_parameters(self.get_params(deep=False)),
+            described={n: v for n, v in parameters.items() if n not in _MAY_CHANGE}
+            | {"random_state": seed},
+            **training_parameters(parameters),
         )
         self.x_axis_, self.patch_size_ = x_axis, patch_size
         self.n_tokens_ = count_tokens(n_channels, patch_size)
@@ -501,6 +528,13 @@ class MaskedSpectralPretrainer(
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.positive_only = self.loss == "mse+sinkhorn"
         return tags
+
+    def _seed(self):
+        """Return what `random_state` stands for; of None a checkpoint may decide."""
+        found = None
+        if self.random_state is None and self.checkpoint_dir is not None:
+            found = first_seed(self.checkpoint_dir)
+        return seed_of(self.random_state) if found is None else found
 
     def _transport(self, X, mean, scale):
         """Return the transport term of the loss, or None."""

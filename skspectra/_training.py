@@ -1,32 +1,30 @@
 """The training loop. skorch runs it; nothing of skorch outlives a call of `train`."""
 
 import contextlib
-import copy
 import inspect
 import math
 import os
 import shutil
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Number
 
 import numpy as np
 import torch
-from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, PrintLog
-from skorch.helper import predefined_split
 from torch import nn
-from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import TensorDataset
 
+from skspectra._checkpoint import CheckpointFolder, differences
 from skspectra._inference import resolve_device, resolve_precision
+from skspectra._net import StopTraining, build_net, diverged, refuse_early_stopping
+from skspectra._provenance import fingerprint, versions
+from skspectra.exceptions import CheckpointError
 
 # torch's generator belongs to the whole process: two trainings in threads would
 # draw from it in turns, and neither could be repeated.
 _ONE_AT_A_TIME = threading.Lock()
-
-# Longer gradients, all parameters together, are cut to this norm.
-_MOST_GRADIENT = 1.0
 
 
 @dataclass
@@ -36,159 +34,6 @@ class TrainingResult:
     module: nn.Module  # on the CPU, in eval mode
     loss_curve: list[float]  # training loss of each epoch
     validation_curve: list[float]  # empty without validation data
-
-
-class _StopTraining(Exception):
-    """Raised by `_EarlyStopping`; skorch would use KeyboardInterrupt."""
-
-
-class _EarlyStopping(Callback):
-    """Stop when the validation loss no longer falls, and go back to its minimum.
-
-    The weights that training starts from count as epoch 0, so that a training that
-    only makes things worse is undone.
-    """
-
-    def __init__(self, n_iter_no_change, validation):
-        self.n_iter_no_change, self.validation = n_iter_no_change, validation
-
-    def on_train_begin(self, net, **kwargs):
-        start = net.validation_step(self.validation.tensors)["loss"].item()
-        self.best_loss_, self.best_epoch_ = start, 0
-        self.best_state_ = copy.deepcopy(net.module_.state_dict())
-
-    def on_epoch_end(self, net, **kwargs):
-        epoch, loss = net.history[-1, "epoch"], net.history[-1, "valid_loss"]
-        if loss < self.best_loss_:
-            self.best_loss_, self.best_epoch_ = loss, epoch
-            self.best_state_ = copy.deepcopy(net.module_.state_dict())
-        elif epoch - self.best_epoch_ >= self.n_iter_no_change:
-            raise _StopTraining
-
-    def on_train_end(self, net, **kwargs):
-        net.module_.load_state_dict(self.best_state_)
-
-
-def _diverged(lr):
-    return (
-        f"The likely cause is the learning rate. Lower lr (got {lr}), or look for rows "
-        "of X and values of y on another scale than the others."
-    )
-
-
-class _RaiseOnDivergence(Callback):
-    """Stop at the first epoch whose loss is not finite: it would only train on NaN."""
-
-    def on_epoch_end(self, net, **kwargs):
-        if not math.isfinite(net.history[-1, "train_loss"]):
-            raise FloatingPointError(
-                f"The training loss became {net.history[-1, 'train_loss']} at epoch "
-                f"{net.history[-1, 'epoch']}. {_diverged(net.lr)}"
-            )
-
-
-class _WholeBatches:
-    """Yield whole batches of a TensorDataset, by one indexing operation each.
-
-    torch's own loader calls Python once a row, which for spectra costs more
-    than the model.
-    """
-
-    def __init__(self, dataset, batch_size, shuffle):
-        self.tensors = dataset.tensors
-        self.batch_size = batch_size
-        self.order = torch.randperm if shuffle else torch.arange
-
-    def __iter__(self):
-        order = self.order(len(self.tensors[0]), device=self.tensors[0].device)
-        for rows in order.split(self.batch_size):
-            yield tuple(tensor[rows] for tensor in self.tensors)
-
-
-class _Net(NeuralNet):
-    """skorch's net around an objective: a module whose output is the loss."""
-
-    def __init__(
-        self, *args, autocast=None, mask_token_lr=None, schedule=None, **kwargs
-    ):
-        self.autocast, self.mask_token_lr = autocast, mask_token_lr
-        self.schedule = schedule
-        super().__init__(*args, **kwargs)
-
-    def initialize(self):
-        super().initialize()
-        # Once, and not by callbacks: they would be asked before and after each step.
-        self.clipped = [*self.module_.parameters()]
-        self.scheduler = LambdaLR(self.optimizer_, self.schedule)
-        return self
-
-    def get_params_for_optimizer(self, prefix, named_parameters):
-        """Leave biases, norms and single vectors out of the weight decay."""
-        _, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
-        matrices, vectors, mask_tokens = [], [], []
-        for name, parameter in self.module_.named_parameters():
-            if name.endswith("mask_token"):
-                mask_tokens.append(parameter)
-            else:
-                (matrices if parameter.ndim > 1 else vectors).append(parameter)
-        undecayed = {"weight_decay": 0.0}
-        groups = [
-            {"params": matrices},
-            {"params": vectors, **undecayed},
-            {"params": mask_tokens, "lr": self.mask_token_lr, **undecayed},
-        ]
-        return ([group for group in groups if group["params"]],), kwargs
-
-    def get_default_callbacks(self):
-        return [("print_log", PrintLog())] if self.verbose else []
-
-    def infer(self, x, **fit_params):
-        device = torch.device(self.device).type
-        with torch.autocast(device, self.autocast, enabled=self.autocast is not None):
-            return self.module_(*x)
-
-    def train_step(self, batch, **fit_params):
-        step = super().train_step(batch, **fit_params)
-        self.scheduler.step()
-        return step
-
-    def train_step_single(self, batch, **fit_params):
-        if not self.module_.training:  # a callback may have evaluated
-            self._set_training(True)
-        loss = self.infer(batch)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.clipped, _MOST_GRADIENT)
-        return {"loss": loss, "y_pred": loss}
-
-    def validation_step(self, batch, **fit_params):
-        self._set_training(False)
-        with torch.no_grad():
-            return {"loss": self.infer(batch)}
-
-    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Run an epoch; the loss is fetched from the device once, at its end."""
-        if iterator is None:
-            return
-        self._set_training(training)
-        total, n_rows = 0.0, 0
-        for batch in iterator:
-            self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch, **fit_params)
-            total = total + step["loss"].detach() * len(batch[0])
-            n_rows += len(batch[0])
-            self.notify("on_batch_end", batch=batch, training=training, **step)
-        self.history.record(prefix + "_loss", (total / n_rows).item())
-
-
-_SETTINGS = {  # of skorch's net, the same for every training
-    "criterion": nn.Identity,
-    "optimizer": torch.optim.AdamW,
-    "iterator_train": _WholeBatches,
-    "iterator_train__shuffle": True,
-    "iterator_valid": _WholeBatches,
-    "iterator_valid__shuffle": False,
-    "train_split": None,
-}
 
 
 def _warmup_then_cosine(n_steps: int, warmup: float) -> Callable[[int], float]:
@@ -239,6 +84,9 @@ def train(
     device: str = "auto",
     precision: str = "auto",
     compile: bool = False,
+    checkpoint_dir: str | os.PathLike | None = None,
+    checkpoint_every: float = 1,
+    described: dict | None = None,
     callbacks: list | None = None,
     verbose: int = 0,
 ) -> TrainingResult:
@@ -267,8 +115,12 @@ def train(
         `n_iter_no_change` epochs and the best weights come back.
     n_iter_no_change : int, default=20
         Patience, in epochs; ignored without `validation`.
-    device, precision, compile, callbacks, verbose
+    device, precision, compile, checkpoint_dir, checkpoint_every, callbacks, verbose
         As in the estimators.
+    described : dict, optional
+        All parameters, those that `build` knows too, that make this training another
+        one than that of a checkpoint, `random_state` among them: numbers, strings,
+        None and arrays by name.
 
     Returns
     -------
@@ -279,45 +131,50 @@ def train(
     ------
     ValueError
         If the device is not there, a callback cannot be used, or there is no compiler.
+    CheckpointError
+        If a checkpoint is damaged, in use, or of another training.
+    OSError
+        If `checkpoint_dir` is no folder that can be written to.
     FloatingPointError
         If the loss or a weight is no longer finite.
     """
     where = resolve_device(device)
-    _refuse_early_stopping(callbacks or [])
+    refuse_early_stopping(callbacks or [])
     if compile and where.type == "cpu":
         _require_compiler()
-    # manual_seed seeds every GPU, whichever is used.
-    gpus = range(torch.cuda.device_count())
-    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=gpus):
+    with (
+        _ONE_AT_A_TIME,
+        _opened(checkpoint_dir if max_epochs else None) as folder,
+        # manual_seed seeds every GPU, whichever is used.
+        torch.random.fork_rng(devices=range(torch.cuda.device_count())),
+    ):
+        found = None if folder is None else folder.load()
         torch.manual_seed(seed)
         module = build()
         if max_epochs == 0:
             return TrainingResult(module.eval(), [], [])
         n_rows = min(batch_size, len(arrays[0]))
         n_steps = count_steps(len(arrays[0]), batch_size, max_epochs)
-        own = [("divergence", _RaiseOnDivergence())]
-        if validation is not None:
-            validation = _on_device(validation, where)
-            own.append(("patience", _EarlyStopping(n_iter_no_change, validation)))
-        net = _Net(
+        net = build_net(
             module,
+            validation=validation and _on_device(validation, where),
+            n_iter_no_change=n_iter_no_change,
+            callbacks=callbacks or [],
             autocast=autocast_dtype(module.network, n_rows, precision, where),
             mask_token_lr=mask_token_lr_scale * lr,
             schedule=_warmup_then_cosine(n_steps, warmup),
             optimizer__weight_decay=weight_decay,
-            optimizer__fused=where.type in ("cpu", "cuda"),
             lr=lr,
             max_epochs=max_epochs,
             batch_size=batch_size,
-            callbacks=[*own, *(callbacks or [])],
             verbose=verbose,
             device=where,
-            **_SETTINGS,
         )
-        if validation is not None:
-            net.train_split = predefined_split(validation)
+        if folder is not None:
+            origin = _origin(net, described, *arrays, *(validation or ()))
+            _keep(net, folder, found, origin, checkpoint_every * n_steps / max_epochs)
         with _compiled(module.network, where) if compile else contextlib.nullcontext():
-            return _run(net, _on_device(arrays, where))
+            return _run(net, _on_device(arrays, where), found)
 
 
 def autocast_dtype(
@@ -344,15 +201,6 @@ def autocast_dtype(
     encoder = network.encoder
     n_numbers = n_rows * encoder.n_tokens * encoder.embed_dim
     return resolve_precision(precision, device, n_numbers)
-
-
-def _refuse_early_stopping(callbacks):
-    if any(isinstance(callback, EarlyStopping) for callback in callbacks):
-        raise ValueError(
-            "callbacks must not hold skorch's EarlyStopping: it stops by the signal of "
-            "Ctrl-C, which would reach the caller. Use early_stopping=True where the "
-            "estimator has it, or fewer epochs."
-        )
 
 
 def _require_compiler():
@@ -387,22 +235,113 @@ def _on_device(arrays, device):
     return TensorDataset(*(torch.from_numpy(array).to(device) for array in arrays))
 
 
-def _run(net: NeuralNet, dataset: TensorDataset) -> TrainingResult:
+def _opened(checkpoint_dir):
+    """Return the folder of the checkpoints, or what stands for none, to be entered."""
+    if checkpoint_dir is None:
+        return contextlib.nullcontext()
+    return CheckpointFolder(checkpoint_dir)
+
+
+def _origin(net, described, *data):
+    """Return what a training is made of, in a form that can be kept and compared."""
+    return {
+        "data": f"{[array.shape for array in data]}, SHA-256 {fingerprint(*data)}",
+        "device": net.device.type,
+        "arithmetic": str(net.autocast),
+        **{name: _comparable(value) for name, value in (described or {}).items()},
+        **{f"version of {name}": number for name, number in versions().items()},
+    }
+
+
+def _comparable(value):
+    """Return a value as JSON keeps it: of long arrays the fingerprint."""
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, Number):
+        return value.item() if isinstance(value, np.generic) else value
+    array = np.asarray(value)
+    return array.tolist() if array.size <= 8 else fingerprint(array)
+
+
+def _keep(net, folder, found, origin, every):
+    """Have a net save itself to a folder, unless its checkpoint is of other origin."""
+    machine = {
+        "n_threads": torch.get_num_threads(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }
+    if found is not None:
+        if other := differences(found.state["origin"], origin):
+            raise CheckpointError(
+                f"The checkpoints in {str(folder.folder)!r} are of another training: "
+                f"{other}. Make these equal, or take another checkpoint_dir."
+            )
+        if other := differences(found.state["machine"], machine):
+            warnings.warn(
+                f"The training goes on on another machine: {other}. The last digits "
+                "will differ from those of an uninterrupted training.",
+                UserWarning,
+                stacklevel=5,
+            )
+    common = {"origin": origin, "machine": machine}
+
+    def save(checkpoint, finished=False):
+        checkpoint.state.update(common, finished=finished)
+        folder.save(checkpoint)
+
+    net.set_params(save=save, save_every=max(1, round(every)))
+
+
+def _run(net, dataset, found):
     """Run skorch's loop without its `fit`, which would swallow Ctrl-C."""
     net.initialize()
-    net.notify("on_train_begin", X=dataset, y=None)
-    with contextlib.suppress(_StopTraining):
-        net.fit_loop(dataset)
-    net.notify("on_train_end", X=dataset, y=None)
+    finished = found is not None and found.state["finished"]
+    if not finished:
+        net.notify("on_train_begin", X=dataset, y=None)
+    if found is not None:  # after all that callbacks have done
+        net.restore(found)
+    if not finished:
+        with contextlib.suppress(StopTraining):
+            net.fit_loop(dataset, epochs=net.max_epochs - len(net.history))
+        net.notify("on_train_end", X=dataset, y=None)
+        _check_weights(net)
+        if net.save is not None:
+            net.save(net.checkpoint(), finished=True)
     module = net.module_.cpu().eval().requires_grad_(True)
     module.zero_grad(set_to_none=True)
-    if not all(tensor.isfinite().all() for tensor in module.parameters()):
-        raise FloatingPointError(
-            f"A weight is no longer finite after epoch {len(net.history)}. "
-            f"{_diverged(net.lr)}"
-        )
     valid = net.history[:, "valid_loss"] if "valid_loss" in net.history[-1] else []
     return TrainingResult(module, net.history[:, "train_loss"], valid)
+
+
+def _check_weights(net):
+    if not all(tensor.isfinite().all() for tensor in net.module_.parameters()):
+        raise FloatingPointError(
+            f"A weight is no longer finite after {len(net.history)} epochs. "
+            f"{diverged(net.lr)}"
+        )
+
+
+def first_seed(checkpoint_dir: str | os.PathLike) -> int | None:
+    """Return the `random_state` of the training that left checkpoints in a folder.
+
+    Parameters
+    ----------
+    checkpoint_dir : str or os.PathLike
+        The folder.
+
+    Returns
+    -------
+    int or None
+        None where there is no checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is damaged.
+    OSError
+        If `checkpoint_dir` is no folder that can be written to.
+    """
+    found = CheckpointFolder(checkpoint_dir).load()
+    return None if found is None else found.state["origin"].get("random_state")
 
 
 def training_parameters(parameters: dict) -> dict:

@@ -77,6 +77,26 @@ class ReconstructionObjective(nn.Module):
         """What is trained."""
         return self.autoencoder
 
+    def get_extra_state(self) -> Tensor:
+        """Return what `state_dict` would leave out.
+
+        Returns
+        -------
+        int64 Tensor of shape ()
+            Number of training steps done; the guidance of masks depends on it.
+        """
+        return torch.tensor(self.n_steps)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Go back to a number of steps.
+
+        Parameters
+        ----------
+        state : int64 Tensor of shape ()
+            As `get_extra_state` gave it.
+        """
+        self.n_steps = int(state)
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the loss of a batch under a fresh mask.
 

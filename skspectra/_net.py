@@ -1,0 +1,348 @@
+"""skorch's net around an objective, and what it does between batches.
+
+The only importer of skorch. A net can say all that the rest of a training depends on,
+and be brought back to it. skorch's own saving is not used: it leaves out the random
+numbers, the order of the rows and the state of early stopping.
+"""
+
+import copy
+import math
+from dataclasses import dataclass
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, PrintLog
+from skorch.helper import predefined_split
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import TensorDataset
+
+from skspectra._checkpoint import Checkpoint
+
+__all__ = ["StopTraining", "build_net", "diverged", "refuse_early_stopping"]
+
+# Longer gradients, all parameters together, are cut to this norm.
+_MOST_GRADIENT = 1.0
+
+
+class StopTraining(Exception):
+    """Raised by `_EarlyStopping`; skorch would use KeyboardInterrupt."""
+
+
+class _EarlyStopping(Callback):
+    """Stop when the validation loss no longer falls, and go back to its minimum.
+
+    The weights that training starts from count as epoch 0, so that a training that
+    only makes things worse is undone.
+    """
+
+    def __init__(self, n_iter_no_change, validation):
+        self.n_iter_no_change, self.validation = n_iter_no_change, validation
+
+    def on_train_begin(self, net, **kwargs):
+        start = net.validation_step(self.validation.tensors)["loss"].item()
+        self.best_loss_, self.best_epoch_ = start, 0
+        self.best_state_ = copy.deepcopy(net.module_.state_dict())
+
+    def on_epoch_end(self, net, **kwargs):
+        epoch, loss = net.history[-1, "epoch"], net.history[-1, "valid_loss"]
+        if loss < self.best_loss_:
+            self.best_loss_, self.best_epoch_ = loss, epoch
+            self.best_state_ = copy.deepcopy(net.module_.state_dict())
+        elif epoch - self.best_epoch_ >= self.n_iter_no_change:
+            raise StopTraining
+
+    def on_train_end(self, net, **kwargs):
+        net.module_.load_state_dict(self.best_state_)
+
+
+def diverged(lr):
+    """Say what to do about a training that diverges."""
+    return (
+        f"The likely cause is the learning rate. Lower lr (got {lr}), or look for rows "
+        "of X and values of y on another scale than the others."
+    )
+
+
+class _RaiseOnDivergence(Callback):
+    """Stop at the first epoch whose loss is not finite: it would only train on NaN."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if not math.isfinite(net.history[-1, "train_loss"]):
+            raise FloatingPointError(
+                f"The training loss became {net.history[-1, 'train_loss']} at epoch "
+                f"{net.history[-1, 'epoch']}. {diverged(net.lr)}"
+            )
+
+
+class _WholeBatches:
+    """Yield whole batches of a TensorDataset, by one indexing operation each.
+
+    torch's own loader calls Python once a row, which for spectra costs more
+    than the model.
+    """
+
+    def __init__(self, dataset, batch_size, shuffle):
+        self.tensors = dataset.tensors
+        self.batch_size = batch_size
+        self.order = torch.randperm if shuffle else torch.arange
+
+    def draw_order(self):
+        return self.order(len(self.tensors[0]), device=self.tensors[0].device)
+
+    def batches(self, order):
+        for rows in order.split(self.batch_size):
+            yield tuple(tensor[rows] for tensor in self.tensors)
+
+
+@dataclass
+class _Epoch:
+    """How far a pass over the data has come."""
+
+    order: Tensor  # of all rows
+    n_rows: int = 0  # of them done
+    total: Tensor | float = 0.0  # of their losses
+
+
+class Net(NeuralNet):
+    """skorch's net around an objective: a module whose output is the loss.
+
+    With `save`, a function of a Checkpoint, that is called every `save_every` steps.
+    """
+
+    def __init__(
+        self,
+        *args,
+        autocast=None,
+        mask_token_lr=None,
+        schedule=None,
+        patience=None,
+        save=None,
+        save_every=1,
+        **kwargs,
+    ):
+        self.autocast, self.mask_token_lr = autocast, mask_token_lr
+        self.schedule, self.patience = schedule, patience
+        self.save, self.save_every = save, save_every
+        super().__init__(*args, **kwargs)
+
+    def initialize(self):
+        super().initialize()
+        # Once, and not by callbacks: they would be asked before and after each step.
+        self.clipped = [*self.module_.parameters()]
+        self.scheduler = LambdaLR(self.optimizer_, self.schedule)
+        self.interrupted, self.due = None, self.save_every
+        return self
+
+    def get_params_for_optimizer(self, prefix, named_parameters):
+        """Leave biases, norms and single vectors out of the weight decay."""
+        _, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
+        matrices, vectors, mask_tokens = [], [], []
+        for name, parameter in self.module_.named_parameters():
+            if name.endswith("mask_token"):
+                mask_tokens.append(parameter)
+            else:
+                (matrices if parameter.ndim > 1 else vectors).append(parameter)
+        undecayed = {"weight_decay": 0.0}
+        groups = [
+            {"params": matrices},
+            {"params": vectors, **undecayed},
+            {"params": mask_tokens, "lr": self.mask_token_lr, **undecayed},
+        ]
+        return ([group for group in groups if group["params"]],), kwargs
+
+    def get_default_callbacks(self):
+        return [("print_log", PrintLog())] if self.verbose else []
+
+    def infer(self, x, **fit_params):
+        device = torch.device(self.device).type
+        with torch.autocast(device, self.autocast, enabled=self.autocast is not None):
+            return self.module_(*x)
+
+    def train_step(self, batch, **fit_params):
+        step = super().train_step(batch, **fit_params)
+        self.scheduler.step()
+        return step
+
+    def train_step_single(self, batch, **fit_params):
+        if not self.module_.training:  # a callback may have evaluated
+            self._set_training(True)
+        loss = self.infer(batch)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.clipped, _MOST_GRADIENT)
+        return {"loss": loss, "y_pred": loss}
+
+    def validation_step(self, batch, **fit_params):
+        self._set_training(False)
+        with torch.no_grad():
+            return {"loss": self.infer(batch)}
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Run an epoch; the loss is fetched from the device once, at its end."""
+        if iterator is None:
+            return
+        self._set_training(training)
+        epoch = self.interrupted or _Epoch(iterator.draw_order())
+        self.interrupted = None
+        for batch in iterator.batches(epoch.order[epoch.n_rows :]):
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            epoch.total = epoch.total + step["loss"].detach() * len(batch[0])
+            epoch.n_rows += len(batch[0])
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+            if training and epoch.n_rows < len(epoch.order):
+                self._save_if_due(epoch)
+        self.history.record(prefix + "_loss", (epoch.total / epoch.n_rows).item())
+
+    def notify(self, method_name, **kwargs):
+        super().notify(method_name, **kwargs)
+        if method_name == "on_epoch_end":  # every callback has been told, in any order
+            self._save_if_due()
+
+    def _save_if_due(self, epoch=None):
+        n_steps = self.scheduler.last_epoch
+        if self.save is not None and n_steps >= self.due:
+            self.save(self.checkpoint(epoch))
+            self.due = n_steps + self.save_every
+
+    def checkpoint(self, epoch=None):
+        """Return all that the rest of the training depends on.
+
+        `epoch` is the one that is running, None between two.
+        """
+        n_done = len(self.history) - (epoch is not None)
+        state = {
+            "n_steps": self.scheduler.last_epoch,
+            "history": [
+                {name: row[name] for name in _CURVES if name in row}
+                for row in self.history[:n_done]
+            ],
+        }
+        tensors = _named("weights", self.module_.state_dict())
+        for number, moments in self.optimizer_.state_dict()["state"].items():
+            tensors |= _named(f"optimizer.{number}", moments)
+        tensors["random.cpu"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        if epoch is not None:
+            state["n_rows"] = epoch.n_rows
+            tensors |= {"epoch.order": epoch.order, "epoch.total": epoch.total}
+        if self.patience is not None:
+            state["best"] = [self.patience.best_loss_, self.patience.best_epoch_]
+            tensors |= _named("best", self.patience.best_state_)
+        return Checkpoint(tensors, state)
+
+    def restore(self, checkpoint):
+        """Go back to where a checkpoint was taken; the net is initialised."""
+        tensors, state = checkpoint
+        self.module_.load_state_dict(_part(tensors, "weights"))
+        optimizer = self.optimizer_.state_dict()
+        optimizer["state"] = {
+            number: moments
+            for number in range(len(self.clipped))
+            if (moments := _part(tensors, f"optimizer.{number}"))
+        }
+        self.optimizer_.load_state_dict(optimizer)
+        self.scheduler.last_epoch = state["n_steps"]
+        for group in self.optimizer_.param_groups:
+            group["lr"] = group["initial_lr"] * self.schedule(state["n_steps"])
+        for number, curves in enumerate(state["history"], 1):
+            self.history.new_epoch()
+            for name, value in {"epoch": number, **curves}.items():
+                self.history.record(name, value)
+        if "n_rows" in state:
+            order, total = (
+                tensors[f"epoch.{name}"].to(self.device) for name in ("order", "total")
+            )
+            self.interrupted = _Epoch(order, state["n_rows"], total)
+        if self.patience is not None:
+            self.patience.best_loss_, self.patience.best_epoch_ = state["best"]
+            self.patience.best_state_ = _part(tensors, "best")
+        self.due = state["n_steps"] + self.save_every
+        torch.set_rng_state(tensors["random.cpu"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
+
+
+def _named(prefix, tensors):
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def _part(tensors, prefix):
+    """Undo `_named`."""
+    start = f"{prefix}."
+    return {
+        name.removeprefix(start): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(start)
+    }
+
+
+_CURVES = ("train_loss", "valid_loss")
+_SETTINGS = {  # of skorch's net, the same for every training
+    "criterion": nn.Identity,
+    "optimizer": torch.optim.AdamW,
+    "iterator_train": _WholeBatches,
+    "iterator_train__shuffle": True,
+    "iterator_valid": _WholeBatches,
+    "iterator_valid__shuffle": False,
+}
+
+
+def build_net(
+    module: nn.Module,
+    *,
+    device: torch.device,
+    validation: TensorDataset | None,
+    n_iter_no_change: int,
+    callbacks: list,
+    **settings,
+) -> Net:
+    """Return a net, not yet initialised, that stops as is asked for.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The objective.
+    device : torch.device
+        Where it is to run.
+    validation : TensorDataset or None
+        With it, training stops early.
+    n_iter_no_change : int
+        Patience, in epochs.
+    callbacks : list
+        The user's.
+    **settings
+        Of the net.
+
+    Returns
+    -------
+    Net
+        The net.
+    """
+    own, split = [("divergence", _RaiseOnDivergence())], None
+    patience = None
+    if validation is not None:
+        patience = _EarlyStopping(n_iter_no_change, validation)
+        own.append(("patience", patience))
+        split = predefined_split(validation)
+    return Net(
+        module,
+        device=device,
+        optimizer__fused=device.type in ("cpu", "cuda"),
+        callbacks=[*own, *callbacks],
+        patience=patience,
+        train_split=split,
+        **_SETTINGS,
+        **settings,
+    )
+
+
+def refuse_early_stopping(callbacks: list) -> None:
+    """Refuse callbacks whose signal would reach the caller as Ctrl-C."""
+    if any(isinstance(callback, EarlyStopping) for callback in callbacks):
+        raise ValueError(
+            "callbacks must not hold skorch's EarlyStopping: it stops by the signal of "
+            "Ctrl-C, which would reach the caller. Use early_stopping=True where the "
+            "estimator has it, or fewer epochs."
+        )
