@@ -10,7 +10,7 @@ from sklearn.utils import Bunch
 # The same examples in every run, whatever failed before and however busy the machine.
 settings.register_profile(
     "repeatable",
-    max_examples=60,
+    max_examples=50,
     derandomize=True,
     database=None,
     deadline=None,
