@@ -155,7 +155,7 @@ def test_the_torch_modules_know_torch_alone():
         ("ot", {"_sinkhorn"}),
         ("sklearn.utils._param_validation", {"_validation"}),
         ("click", {"cli"}),
-        ("safetensors", {"_model_file"}),
+        ("safetensors", {"_checkpoint", "_model_file"}),
     ],
 )
 def test_one_file_knows(name, only):
