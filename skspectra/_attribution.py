@@ -4,10 +4,10 @@ The plain gradient is :func:`skspectra._inference.input_gradients`.
 """
 
 import numpy as np
-import torch
 from torch import nn
 
 from skspectra._inference import BATCH_SIZE, float64_copy, one_output, to_tensor
+from skspectra._seeding import seeded
 
 
 def integrated_gradients(
@@ -109,11 +109,8 @@ def smooth_gradients(
     module, where = float64_copy(module, device)
     method = NoiseTunnel(Saliency(one_output(module, output, log_odds)))
     gradients = []
-    # Captum draws from the global generators, which are put back afterwards;
-    # manual_seed seeds every GPU, whichever is used.
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        for row in range(len(x)):
-            torch.manual_seed(seed)
+    for row in range(len(x)):
+        with seeded(seed):  # captum draws from the global generators
             gradient = method.attribute(
                 to_tensor(x[row : row + 1], where),
                 nt_type="smoothgrad",
@@ -122,5 +119,5 @@ def smooth_gradients(
                 stdevs=float(noise),
                 abs=False,
             )
-            gradients.append(gradient.detach().cpu().numpy())
+        gradients.append(gradient.detach().cpu().numpy())
     return np.concatenate(gradients)

@@ -20,11 +20,8 @@ from skspectra._checkpoint import CheckpointFolder, differences
 from skspectra._inference import resolve_device, resolve_precision
 from skspectra._net import StopTraining, build_net, diverged, refuse_early_stopping
 from skspectra._provenance import fingerprint, versions
+from skspectra._seeding import seeded
 from skspectra.exceptions import CheckpointError
-
-# torch's generator belongs to the whole process: two trainings in threads would
-# draw from it in turns, and neither could be repeated.
-_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass
@@ -142,14 +139,8 @@ def train(
     refuse_early_stopping(callbacks or [])
     if compile and where.type == "cpu":
         _require_compiler()
-    with (
-        _ONE_AT_A_TIME,
-        _opened(checkpoint_dir if max_epochs else None) as folder,
-        # manual_seed seeds every GPU, whichever is used.
-        torch.random.fork_rng(devices=range(torch.cuda.device_count())),
-    ):
+    with seeded(seed), _opened(checkpoint_dir if max_epochs else None) as folder:
         found = None if folder is None else folder.load()
-        torch.manual_seed(seed)
         module = build()
         if max_epochs == 0:
             return TrainingResult(module.eval(), [], [])

@@ -44,6 +44,7 @@ LAYERS = [
         "_net",
         "_provenance",
         "_scaling",
+        "_seeding",
         "_probe",
         "_pls_path",
         "_sinkhorn",
