@@ -80,8 +80,7 @@ def brute_force_errors(X, y, splits, n_components, scale=False):
         PLSRegressionCV(scale=True),
         PLSRegressionCV(rule="one_standard_error"),
         PLSRegressionCV(rule="one_standard_error", scale=True),
-    ],
-    xfail_strict=True,
+    ]
 )
 def test_estimator_keeps_the_contract_of_scikit_learn(estimator, check):
     check(estimator)
