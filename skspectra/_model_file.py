@@ -127,10 +127,8 @@ def unpack(file: bytes) -> tuple[object, dict[str, np.ndarray]]:
             raise ModelFileError(
                 f"the array {name} holds what is neither true nor false"
             )
-        # A copy in the machine's own byte order, which may be written to.
-        arrays[name] = array.reshape(entry["shape"]).astype(
-            array.dtype.newbyteorder("=")
-        )
+        native = array.dtype.newbyteorder("=")
+        arrays[name] = array.reshape(entry["shape"]).astype(native, copy=False)
     return config, arrays
 
 

@@ -165,9 +165,9 @@ def _load(config, arrays):
         model, parts = read(config["model"], arrays)
         check_is_fitted(model)
         for part in parts:
-            if kinds.name_in(kinds.OWN, part) and hasattr(part, "n_features_in_"):
+            fitted = kinds.name_in(kinds.OWN, part) and hasattr(part, "n_features_in_")
+            if fitted or part is model:
                 _try_out(part)
-        _try_out(model)
     saved, here = written.get("scikit-learn", ""), version("scikit-learn")
     foreign = [
         InconsistentVersionWarning(

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version as metadata_version
 from pathlib import Path
 
 import numpy as np
@@ -300,6 +301,7 @@ import os, resource, sys
 from skspectra import load_model, save_model
 path = sys.argv[1]
 model = load_model(path)
+assert "torch" not in sys.modules  # which takes seconds, and PLS needs none
 before = open(path, "rb").read()
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # as if no more fitted
 for target in (path, path + ".new"):
@@ -337,6 +339,14 @@ def test_equal_models_have_equal_files_of_this_format(tmp_path):
         versions
     )
     assert {"python", "numpy", "scikit-learn", "skspectra"} < versions.keys()
+
+
+def test_the_origin_of_a_model_is_saved_with_it(tmp_path):
+    save_model(FITTED["pretrainer"], tmp_path / "model")
+    origin = load_model(tmp_path / "model").provenance_
+    assert origin.versions["torch"] == metadata_version("torch")
+    assert {"seed", "device", "n_threads", "data", "rows"} < origin.keys()
+    assert origin.rows.dtype == np.uint64
 
 
 def changed(path, change):
