@@ -5,12 +5,10 @@ all. The name has the number of training steps; the newest two are kept, so that
 that spoils one leaves another.
 """
 
-import contextlib
 import hashlib
 import json
 import os
 import re
-import secrets
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,13 +19,14 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from torch import Tensor
 
+from skspectra._whole_file import TEMPORARY, write_whole
 from skspectra.exceptions import CheckpointError
 
-__all__ = ["Checkpoint", "CheckpointFolder", "differences", "write_whole"]
+__all__ = ["Checkpoint", "CheckpointFolder", "differences"]
 
 _FORMAT = 1
 _NAME = re.compile(r"step-(\d{12})\.checkpoint")
-_LOCK, _TEMPORARY = "lock", ".tmp"
+_LOCK = "lock"
 _KEPT = 2
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
@@ -83,7 +82,7 @@ class CheckpointFolder:
                 f"Another training uses checkpoint_dir={str(self.folder)!r}. Wait for "
                 "it, or give each training a folder of its own."
             ) from None
-        for left_behind in self.folder.glob(f"*{_TEMPORARY}"):
+        for left_behind in self.folder.glob(f"*{TEMPORARY}"):
             left_behind.unlink()
         return self
 
@@ -180,48 +179,3 @@ def differences(there: dict, here: dict) -> str:
         for name in {**there, **here}
         if there.get(name, absent) != here.get(name, absent)
     )
-
-
-def write_whole(path: str | os.PathLike, *parts: bytes) -> None:
-    """Write a file that is there whole or not at all, whenever the process dies.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        Replaced if it is there.
-    *parts : bytes
-        What it is to hold, one after the other.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written; what was there is as it was.
-    """
-    path = Path(path)
-    # In the same folder: a file is renamed in one go on its own disk only.
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}{_TEMPORARY}")
-    try:
-        with open(temporary, "xb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError):  # a full disk does not say where
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
-
-
-def _sync_folder(folder):
-    """Have the disk know the names in a folder; Windows has no such call."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -18,6 +18,7 @@ import numpy as np
 import safetensors
 
 from skspectra._strict_json import parse_json, shown
+from skspectra._whole_file import write_whole
 from skspectra.exceptions import ModelFileError
 
 __all__ = ["MOST_TENSORS", "pack", "read_model_file", "unpack", "write_file"]
@@ -277,53 +278,14 @@ def write_file(path: str | os.PathLike, data: bytes, *, overwrite: bool) -> None
     OSError
         If it cannot be written; what was there is as it was.
     """
-    path = os.path.abspath(os.fspath(path))
-    if os.path.lexists(path):
-        _refuse_to_replace(path, overwrite)
-    folder, name = os.path.split(path)
-    # Beside it, for only there is a renaming one step, and of a name that nobody knows.
-    temporary = os.path.join(folder, f".{name[:100]}.{os.urandom(8).hex()}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    try:
-        try:
-            with open(os.open(temporary, flags, 0o666), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            _put_in_place(temporary, path, overwrite)
-        finally:
-            if os.path.lexists(temporary):
-                os.unlink(temporary)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from error
-
-
-def _refuse_to_replace(path, overwrite):
-    if os.path.islink(path) or not os.path.isfile(path):
+    shown_path = repr(os.fspath(path))
+    if os.path.islink(path) or (os.path.lexists(path) and not os.path.isfile(path)):
         raise FileExistsError(
-            f"{path!r} is a link, a folder, a pipe or a device, which save_model does "
-            "not write to. Name a file."
+            f"{shown_path} is a link, a folder, a pipe or a device, which save_model "
+            "does not write to. Name a file."
         )
-    if not overwrite:
+    if os.path.lexists(path) and not overwrite:
         raise FileExistsError(
-            f"{path!r} exists already. Pass overwrite=True to replace it."
+            f"{shown_path} exists already. Pass overwrite=True to replace it."
         )
-
-
-def _put_in_place(temporary, path, overwrite):
-    """Rename a file, and see to it that the new name survives a crash."""
-    if overwrite or not hasattr(os, "link"):
-        os.replace(temporary, path)
-    else:
-        try:
-            os.link(temporary, path)  # refuses a name taken since, unlike a renaming
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without such links
-            os.replace(temporary, path)
-    if hasattr(os, "O_DIRECTORY"):
-        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    write_whole(path, data, overwrite=overwrite)

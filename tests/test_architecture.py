@@ -40,6 +40,7 @@ LAYERS = [
         "_model_file",
         "_modules",
         "_strict_json",
+        "_whole_file",
         "_checkpoint",
         "_net",
         "_provenance",

@@ -17,8 +17,9 @@ from skorch.callbacks import Callback
 
 from skspectra import MaskedSpectralPretrainer, SpectralRegressor
 from skspectra import _training as training
-from skspectra._checkpoint import Checkpoint, CheckpointFolder, write_whole
+from skspectra._checkpoint import Checkpoint, CheckpointFolder
 from skspectra._training import train
+from skspectra._whole_file import write_whole
 from skspectra.exceptions import CheckpointError
 from skspectra.nn import PredictionObjective, SpectralEncoder, SpectralPredictor
 

@@ -38,7 +38,8 @@ from skspectra import (
 from skspectra._model_file import FORMAT, MOST_HEADER, _digest, pack, unpack
 from skspectra.exceptions import ModelFileError
 
-MOST_SECONDS, MOST_MEMORY = 2.0, 200 * 2**20
+MOST_SECONDS = 2.0  # of computing: the clock runs on while others compute
+MOST_MEMORY = 200 * 2**20
 GUARD = 2 * 2**30  # more than any may take, less than would hurt
 RNG = np.random.default_rng(0)
 X = 5 + RNG.normal(size=(24, 12)).cumsum(axis=1)
@@ -488,7 +489,7 @@ def refuse(path, error=ModelFileError):
     forget = Path("/proc/self/clear_refs")
     if forget.exists():
         forget.write_text("5")  # begin the highest memory anew
-    before, start = memory("VmRSS"), time.perf_counter()
+    before, start = memory("VmRSS"), time.process_time()
     limits = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (memory("VmSize") + GUARD, limits[1]))
     try:
@@ -496,7 +497,7 @@ def refuse(path, error=ModelFileError):
             load_model(path)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, limits)
-    assert time.perf_counter() - start < MOST_SECONDS
+    assert time.process_time() - start < MOST_SECONDS
     assert memory("VmHWM") - before < MOST_MEMORY
     assert not isinstance(caught.value.__cause__, MemoryError)
     message = str(caught.value)
@@ -692,7 +693,7 @@ def test_whatever_a_file_says_it_gives_a_model_or_an_error(name, models, tmp_pat
             which = list(others)[rng.integers(len(others))]
             others[which] = others[which][..., None] * np.float64(1e200)
         path.write_bytes(pack(changed, others))
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             model = load_model(path)
         except ModelFileError:
@@ -702,7 +703,7 @@ def test_whatever_a_file_says_it_gives_a_model_or_an_error(name, models, tmp_pat
             say = "predict" if hasattr(model, "predict") else "transform"
             n_channels = getattr(model, "n_features_in_", 12)
             assert np.isfinite(getattr(model, say)(X[:, :n_channels])).all()
-        assert time.perf_counter() - start < MOST_SECONDS
+        assert time.process_time() - start < MOST_SECONDS
     assert outcomes.count("refused") > 30
 
 
