@@ -4,12 +4,13 @@ import numpy as np
 from pandas import isna
 from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from skspectra._probe import fit_class_probe, fit_label_probe
 from skspectra._supervised import SupervisedModel
+from skspectra._validation import refuse_masked, warn_caller
 
 _ANY_Y = {"dtype": None, "ensure_2d": False}
 
@@ -261,12 +262,18 @@ class SpectralClassifier(ClassifierMixin, SupervisedModel):
 
     def _check_y(self, y, name):
         """Return a masked array, which hides what is not known."""
+        refuse_masked(y, name)
         unknown = np.asarray(isna(y))
         if unknown.any() and not hasattr(y, "dtype"):
             y = np.array(y, dtype=object)  # in a list, NaN among words becomes a word
         y = check_array(y, ensure_all_finite=False, input_name=name, **_ANY_Y)
         if y.ndim == 2 and y.shape[1] == 1:
-            y, unknown = column_or_1d(y, warn=True), unknown.ravel()
+            y, unknown = y.ravel(), unknown.ravel()
+            warn_caller(
+                f"A column-vector {name} was passed when a 1d array was expected. Pass "
+                f"{name}.ravel() to have it without this warning.",
+                DataConversionWarning,
+            )
         known = y[~unknown]
         if y.dtype == object and not any(isinstance(value, str) for value in known):
             known = np.array(known.tolist())  # numbers with gaps between them

@@ -1,10 +1,14 @@
 """Where and how precisely the modules compute, and their forward pass in batches."""
 
-from collections.abc import Callable
+import contextlib
+import multiprocessing
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from skspectra._validation import warn_caller
 
 # Rows of one forward pass: enough to keep two cores busy, small enough for the
 # memory to stay flat however many spectra are asked for.
@@ -51,13 +55,65 @@ def resolve_device(device: str) -> torch.device:
     available += ["mps"] if torch.backends.mps.is_available() else []
     if device == "auto":
         return torch.device("cuda:0" if "cuda:0" in available else "cpu")
-    wanted = "cuda:0" if device == "cuda" else device
+    wanted = {"cuda": "cuda:0", "cpu:0": "cpu"}.get(device, device)
     if wanted not in available:
         raise ValueError(
             f"device={device!r} was requested, but only {', '.join(available)} is "
             "available. Use device='auto' to take the best of them."
         )
     return torch.device(wanted)
+
+
+def check_training_device(device: str) -> None:
+    """Say before any work that a device is not there, or that workers will share it.
+
+    Parameters
+    ----------
+    device : str
+        As in the estimators.
+
+    Raises
+    ------
+    ValueError
+        If this machine has no such device.
+    """
+    where = resolve_device(device)
+    if where.type == "cuda" and _in_worker():
+        warn_caller(
+            f"A worker process trains on {where}. With n_jobs above 1 each worker "
+            "takes its own part of the GPU's memory, and they wait for each other. "
+            "Set n_jobs=1, or device='cpu'."
+        )
+
+
+def _in_worker() -> bool:
+    return multiprocessing.parent_process() is not None
+
+
+@contextlib.contextmanager
+def explaining_memory(n_channels: int, batch_size: int) -> Iterator[None]:
+    """Add to a GPU's "out of memory" what of it was asked for, and the remedy.
+
+    Parameters
+    ----------
+    n_channels : int
+        Number of channels of the spectra.
+    batch_size : int
+        Number of spectra of one step.
+
+    Raises
+    ------
+    torch.OutOfMemoryError
+        With more to read.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise torch.OutOfMemoryError(
+            f"{error} This was a training with batch_size={batch_size} spectra of "
+            f"{n_channels} channels. Lower batch_size, raise patch_size, take a "
+            "smaller encoder, or set device='cpu'."
+        ) from error
 
 
 def resolve_precision(

@@ -370,5 +370,6 @@ FITTED = {
 BESIDES = {
     "feature_names_in_": array("n_features_in_", dtype="object", finite=False),
     "provenance_": anything,
+    "_column_axis": _CHANNEL,
     "_sklearn_output_config": named(words("default", "pandas", "polars")),
 }

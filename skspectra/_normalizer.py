@@ -1,14 +1,14 @@
 """Spectra centred and scaled one by one, each by its own statistics."""
 
-import warnings
 from numbers import Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils.validation import validate_data
 
 from skspectra._pickling import PicklableEstimator
-from skspectra._validation import Interval, StrOptions
+from skspectra._validation import Interval, StrOptions, check_spectra, warn_caller
+
+_EPS = 1e-12
 
 
 def _centre_and_spread(Z, method):
@@ -28,8 +28,23 @@ def _centre_and_spread(Z, method):
             return median, high - low
 
 
-def _normalize_rows(X, method, eps):
-    """Return the normalised rows in float64, and which of them were flat."""
+def normalize_rows(X, method="standard", eps=_EPS):
+    """Return the normalised rows in float64, and which of them were flat.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_channels)
+        Spectra.
+    method, eps
+        As in :class:`InstanceNormalizer`.
+
+    Returns
+    -------
+    Z : ndarray of shape (n_samples, n_channels)
+        Normalised spectra, float64.
+    flat : bool ndarray of shape (n_samples,)
+        True for those that became zeros.
+    """
     Z = np.array(X, dtype=np.float64, order="C")
     # No method sees a row's magnitude. Dividing it out first keeps 1e300 and
     # 1e-300 from overflowing in a square, and makes `eps` relative.
@@ -41,6 +56,38 @@ def _normalize_rows(X, method, eps):
     Z /= np.where(flat, 1.0, spread)
     Z[flat.ravel()] = 0.0
     return Z, flat.ravel()
+
+
+def flat_rows(X):
+    """Return which spectra `normalize_rows` would make zeros of, without doing it.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_channels)
+        Spectra.
+
+    Returns
+    -------
+    bool ndarray of shape (n_samples,)
+        True where no channel differs from another by more than rounding.
+    """
+    low, high = X.min(axis=1), X.max(axis=1)
+    return high - low <= _EPS * np.maximum(np.abs(low), np.abs(high))
+
+
+def warn_of_flat_rows(flat):
+    """Warn once, at the user's call, of spectra that became zeros.
+
+    Parameters
+    ----------
+    flat : bool ndarray of shape (n_samples,)
+        True for these.
+    """
+    if flat.any():
+        warn_caller(
+            f"{flat.sum()} of {len(flat)} spectra are flat and became zeros; "
+            f"the first is row {flat.argmax()}."
+        )
 
 
 class InstanceNormalizer(
@@ -99,7 +146,7 @@ class InstanceNormalizer(
         "eps": [Interval(Real, 0, 1, closed="neither")],
     }
 
-    def __init__(self, method="standard", *, eps=1e-12):
+    def __init__(self, method="standard", *, eps=_EPS):
         self.method = method
         self.eps = eps
 
@@ -119,7 +166,7 @@ class InstanceNormalizer(
             The transformer itself.
         """
         self._validate_params()
-        validate_data(self, X, dtype=(np.float64, np.float32))
+        check_spectra(self, X, reset=True, dtype=(np.float64, np.float32))
         return self
 
     def transform(self, X):
@@ -136,14 +183,9 @@ class InstanceNormalizer(
             Normalised spectra: computed in float64, float32 if `X` is.
         """
         self._validate_params()
-        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
-        X_out, flat = _normalize_rows(X, self.method, self.eps)
-        if flat.any():
-            warnings.warn(
-                f"{flat.sum()} of {len(flat)} spectra are flat and became zeros; "
-                f"the first is row {flat.argmax()}.",
-                stacklevel=3,  # past scikit-learn's wrapper for set_output
-            )
+        X = check_spectra(self, X, dtype=(np.float64, np.float32))
+        X_out, flat = normalize_rows(X, self.method, self.eps)
+        warn_of_flat_rows(flat)
         return X_out.astype(X.dtype, copy=False)
 
     def __sklearn_tags__(self):

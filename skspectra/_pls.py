@@ -1,6 +1,5 @@
 """Partial least squares whose number of components is cross-validated."""
 
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -11,15 +10,19 @@ from sklearn.base import (
     RegressorMixin,
     TransformerMixin,
 )
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted
 
 from skspectra._pickling import PicklableEstimator
 from skspectra._pls_path import fit_path, make_splits, select_n_components
-from skspectra._validation import Interval, StrOptions, check_size
+from skspectra._validation import (
+    Interval,
+    StrOptions,
+    check_answers,
+    check_calibration_data,
+    check_spectra,
+)
+
+_SMALLEST = 1e-200  # coefficients are in units of y per unit of X
 
 
 class PLSRegressionCV(
@@ -177,21 +180,11 @@ class PLSRegressionCV(
             The fitted estimator.
         """
         self._validate_params()
-        X, y = _validate_reference_data(self, X, y)
-        targets = y.reshape(y.shape[0], -1)
-        selection = select_n_components(
-            X,
-            targets,
-            make_splits(self.cv, X, y, groups, self.rule),
-            max_components=self.max_components,
-            rule=self.rule,
-            scale=self.scale,
+        # Squares are taken of standardised values alone: few units are too small.
+        X, y = check_calibration_data(
+            self, X, y, allow_missing=False, smallest=_SMALLEST
         )
-        curve = (-1,) if y.ndim == 1 else selection.rmsecv.shape
-        self.rmsecv_ = selection.rmsecv.reshape(curve)
-        self.rmsecv_std_error_ = selection.std_error.reshape(curve)
-        self._store(fit_path(X, targets, selection.n_components, self.scale))
-        return self
+        return self._fit_arrays(X, y, groups)
 
     def predict(self, X):
         """Predict the targets of spectra.
@@ -207,9 +200,7 @@ class PLSRegressionCV(
             Predictions in the units of the y given to `fit`, and of its shape.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        y = (X - self.x_mean_) @ self.coef_.T + self.y_mean_
-        return y.ravel() if self.rmsecv_.ndim == 1 else y
+        return self._predict_array(check_spectra(self, X, dtype=np.float64))
 
     def transform(self, X):
         """Return the scores of spectra.
@@ -225,8 +216,36 @@ class PLSRegressionCV(
             Scores of X, never of y.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        return (X - self.x_mean_) / self.x_std_ @ self.x_rotations_
+        X = check_spectra(self, X, dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = (X - self.x_mean_) / self.x_std_ @ self.x_rotations_
+        return check_answers(scores)
+
+    def _fit_arrays(self, X, y, groups):
+        """Fit what was checked: TunedPLS checks once for several treatments."""
+        self.n_features_in_ = X.shape[1]
+        targets = y.reshape(y.shape[0], -1)
+        selection = select_n_components(
+            X,
+            targets,
+            make_splits(self.cv, X, y, groups, self.rule),
+            max_components=self.max_components,
+            rule=self.rule,
+            scale=self.scale,
+        )
+        curve = (-1,) if y.ndim == 1 else selection.rmsecv.shape
+        self.rmsecv_ = selection.rmsecv.reshape(curve)
+        self.rmsecv_std_error_ = selection.std_error.reshape(curve)
+        self._store(fit_path(X, targets, selection.n_components, self.scale))
+        return self
+
+    def _predict_array(self, X):
+        with np.errstate(over="ignore", invalid="ignore"):
+            y = check_answers((X - self.x_mean_) @ self.coef_.T + self.y_mean_)
+        return y.ravel() if self.rmsecv_.ndim == 1 else y
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "coef_")
 
     def _store(self, path):
         """Keep the model at the end of a path, in the units of X and y."""
@@ -249,30 +268,3 @@ class PLSRegressionCV(
     @property
     def _n_features_out(self):
         return self.n_components_
-
-
-def _validate_reference_data(estimator, X, y):
-    """Return X and y in float64; refuse what PLS would quietly get wrong."""
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        validate_separately=(
-            {"dtype": np.float64},
-            {"dtype": "numeric", "ensure_2d": False},
-        ),
-    )
-    check_consistent_length(X, y)
-    if y.dtype.kind in "mM":
-        raise ValueError(f"y must hold numbers. Got {y.dtype} instead.")
-    y = y.astype(np.float64)
-    if X.shape[0] < 2:
-        raise ValueError("PLSRegressionCV needs at least 2 samples. Got n_samples=1.")
-    check_size(X, "X")
-    check_size(y, "y")
-    if (np.ptp(y, axis=0) == 0).any():
-        warnings.warn(
-            "y is constant in at least one target, and so will its predictions be.",
-            stacklevel=3,
-        )
-    return X, y

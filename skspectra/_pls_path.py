@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from ikpls.numpy import PLS
 from sklearn.model_selection import GroupKFold, KFold, check_cv
-from sklearn.utils.validation import check_array, check_consistent_length
+
+from skspectra._validation import check_groups
 
 __all__ = [
     "Path",
@@ -100,9 +101,7 @@ def make_splits(
     `cv` is what :func:`sklearn.model_selection.check_cv` takes, except that an
     integer is groups kept whole, or rows shuffled with a fixed seed.
     """
-    if groups is not None:
-        groups = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
-        check_consistent_length(y, groups)
+    groups = check_groups(groups, X)
     cv = 5 if cv is None else cv
     if isinstance(cv, Integral):
         cv = _default_folds(cv, len(y), groups)

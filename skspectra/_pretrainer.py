@@ -11,9 +11,9 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.utils import Bunch
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skspectra._inference import embed, hidden_errors, rebuild
+from skspectra._inference import check_training_device, embed, hidden_errors, rebuild
 from skspectra._pickling import PicklableEstimator
 from skspectra._provenance import provenance
 from skspectra._scaling import centre_and_scale, scale_spectra
@@ -22,6 +22,7 @@ from skspectra._validation import (
     Interval,
     StrOptions,
     check_columns,
+    check_spectra,
     check_x_axis,
     generator,
     seed_of,
@@ -368,14 +369,10 @@ class MaskedSpectralPretrainer(
         """
         self._validate_params()
         mask_ratio = self._check_mask_ratio()
+        check_training_device(self.device)
         # From here on a failure leaves an unfitted pretrainer, never a mixture.
-        vars(self).pop("module_", None)
-        table, X = (
-            X,
-            validate_data(
-                self, X, dtype=np.float64, ensure_min_samples=2, ensure_min_features=2
-            ),
-        )
+        table, fewest = X, {"ensure_min_samples": 2, "ensure_min_features": 2}
+        X = check_spectra(self, X, reset=True, dtype=np.float64, **fewest)
         n_channels = X.shape[1]
         owner = type(self).__name__
         x_axis = check_x_axis(self.x_axis, n_channels, owner)
@@ -478,7 +475,8 @@ class MaskedSpectralPretrainer(
             reach -1 on average over the training data. Half of the patches are
             hidden and then the others, the same for every spectrum and call.
         """
-        return -hidden_errors(self.module_, self._scaled(X), self.device)
+        x = self._scaled(X)
+        return -hidden_errors(self.module_, x, self.device)
 
     def score(self, X, y=None):
         """Return the R² of hidden channels against the training mean spectrum.
@@ -597,8 +595,7 @@ class MaskedSpectralPretrainer(
     def _check_spectra(self, X):
         """Check spectra against the fitted ones; those in float32 are not copied."""
         check_is_fitted(self)
-        check_columns(X, self.x_axis_, type(self).__name__)
-        return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return check_spectra(self, X, dtype=[np.float64, np.float32])
 
     def _scaled(self, X):
         return scale_spectra(self._check_spectra(X), self.mean_, self.scale_)

@@ -1,20 +1,13 @@
 """SpectralRegressor: reference values on top of a pretrained encoder."""
 
-import warnings
-
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils import check_array
 
 from skspectra._probe import fit_linear_probe
 from skspectra._supervised import SupervisedModel
+from skspectra._validation import check_reference_values, check_targets, warn_caller
 from skspectra.exceptions import FewLabelsWarning
 
-_CHECK_Y = {
-    "dtype": np.float64,
-    "ensure_2d": False,
-    "ensure_all_finite": "allow-nan",
-}
 # With fewer labelled rows a fine-tuned network was mostly behind PLS on public sets,
 # with more it was ahead on some: docs/guide/label_efficiency.rst.
 FEW_LABELS = 100
@@ -214,24 +207,13 @@ class SpectralRegressor(RegressorMixin, SupervisedModel):
         return y.ravel() if self._y_is_flat else y
 
     def _check_y(self, y, name):
-        return check_array(y, input_name=name, **_CHECK_Y)
+        return check_targets(y, name)
 
     def _learn_targets(self, y):
         self._y_is_flat = y.ndim == 1
         y = y.reshape(len(y), -1)
-        n_known = (~np.isnan(y)).sum(axis=0)
-        if n_known.min() < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least 2 reference values of each "
-                f"target. Got {n_known.min()} among n_samples={len(y)} rows."
-            )
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean, scale = np.nanmean(y, axis=0), np.nanstd(y, axis=0)
-        if not np.isfinite(scale).all():
-            raise ValueError(
-                "y contains values too large for float64: its standard deviation is "
-                f"{scale.max()}. The largest absolute value is {np.nanmax(abs(y)):.3g}."
-            )
+        check_reference_values(y, type(self).__name__)
+        mean, scale = np.nanmean(y, axis=0), np.nanstd(y, axis=0)
         # Sums of equal numbers are rounded: a constant is told by its extremes.
         lowest = np.nanmin(y, axis=0)
         constant = lowest == np.nanmax(y, axis=0)
@@ -242,14 +224,13 @@ class SpectralRegressor(RegressorMixin, SupervisedModel):
     def _warn_of_few_labels(self, n_labelled):
         if self.strategy == "probe" or n_labelled >= FEW_LABELS:
             return
-        warnings.warn(
+        warn_caller(
             f"{type(self).__name__} fine-tunes an encoder on {n_labelled} labelled "
             f"rows. With fewer than about {FEW_LABELS} a fine-tuned network was mostly "
             "behind PLS on public sets; with more it was ahead on some. Take "
             "SpectralStackingRegressor or PLS. To silence this: "
             "warnings.simplefilter('ignore', skspectra.exceptions.FewLabelsWarning).",
             FewLabelsWarning,
-            stacklevel=5,
         )
 
     def _encode(self, y):

@@ -191,5 +191,6 @@ def check_non_negative(X: np.ndarray) -> None:
         raise ValueError(
             "Negative values in data passed to MaskedSpectralPretrainer: its "
             f"loss='mse+sinkhorn' needs none. Got {X[row, channel]:.3g} in row {row}, "
-            f"channel {channel}. Use loss='mse+wasserstein', which takes signed ones."
+            f"channel {channel}. Use loss='mse+wasserstein', which takes signed ones, "
+            "or put InstanceNormalizer('minmax') before it."
         )

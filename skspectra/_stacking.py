@@ -1,14 +1,15 @@
 """SpectralStackingRegressor: PLS, Gaussian processes, perhaps an encoder, weighed."""
 
+import math
 from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_array, check_consistent_length
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from skspectra._inference import check_training_device
 from skspectra._pickling import PicklableEstimator
 from skspectra._pls_path import fit_path, make_splits, predict_path
 from skspectra._pretrainer import MaskedSpectralPretrainer
@@ -21,15 +22,21 @@ from skspectra._stack import (
     fit_processes,
 )
 from skspectra._supervised import fit_pretrainer
-from skspectra._treatments import treated
+from skspectra._treatments import treated, warn_of_flat_spectra
 from skspectra._tuned_pls import TunedPLS
 from skspectra._validation import (
     Interval,
+    check_answers,
+    check_calibration_data,
     check_columns,
+    check_groups,
     check_size,
+    check_spectra,
     generator,
+    known_axis,
     seed_of,
     validate_parameters,
+    warn_caller,
 )
 from skspectra._views import ENCODED, learn_views
 
@@ -48,7 +55,7 @@ class _Target(NamedTuple):
     def predict(self, X, views):
         """Predict in the units of y; X and the views are of the same spectra."""
         curved = self.processes.predict(views) * self.spread
-        linear = (self.pls.predict(X) - self.mean) * self.pls_weight
+        linear = (self.pls._predict_array(X) - self.mean) * self.pls_weight
         return self.mean + linear + curved
 
 
@@ -192,12 +199,11 @@ class SpectralStackingRegressor(RegressorMixin, PicklableEstimator, BaseEstimato
             If a parameter or the data are not as described.
         """
         self._validate_params()
-        vars(self).pop("_targets", None)  # a failure leaves an unfitted estimator
-        table = X
-        X, y = self._check_X_y(X, y)
-        if groups is not None:
-            groups = column_or_1d(groups)
-            check_consistent_length(X, groups)
+        self._check_pretrainer()
+        # From here on a failure leaves an unfitted estimator, never a mixture.
+        table, (X, y) = X, check_calibration_data(self, X, y)
+        groups = check_groups(groups, X)
+        warn_of_flat_spectra(X)
         seed = seed_of(self.random_state)
         rng = generator(seed)
         self._views = learn_views(X)
@@ -223,11 +229,14 @@ class SpectralStackingRegressor(RegressorMixin, PicklableEstimator, BaseEstimato
         """
         check_is_fitted(self)
         self._check_axis(X)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
+        X = check_spectra(self, X, dtype=np.float64)
         check_size(X, "X")
+        warn_of_flat_spectra(X)
         # In blocks: the views of a spectrum take many times its own memory.
         blocks = [X[start : start + _BLOCK] for start in range(0, len(X), _BLOCK)]
-        return self._shaped(np.concatenate([self._predict(rows) for rows in blocks]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            predicted = np.concatenate([self._predict(rows) for rows in blocks])
+        return self._shaped(check_answers(predicted))
 
     def predict_interval(self, X, coverage=0.9):
         """Predict the range in which the reference values lie.
@@ -257,6 +266,11 @@ class SpectralStackingRegressor(RegressorMixin, PicklableEstimator, BaseEstimato
         ValueError
             If `coverage` is not in (0, 1).
 
+        Warns
+        -----
+        UserWarning
+            If ranges are infinite.
+
         References
         ----------
         .. [1] Y. Lee, R. F. Barber, R. Willett, "Distribution-free inference with
@@ -269,11 +283,18 @@ class SpectralStackingRegressor(RegressorMixin, PicklableEstimator, BaseEstimato
         )
         y = self.predict(X)
         half = np.array([_quantile(*errors, coverage) for errors in self._errors])
+        if np.isinf(half).any():
+            n_units = min(len(np.unique(groups)) for _, groups in self._errors)
+            warn_caller(
+                f"{n_units} labelled rows or groups are too few for ranges that hold "
+                f"{coverage:g} of the samples, which are therefore infinite: at least "
+                f"{math.ceil(coverage / (1 - coverage) - 1e-9)} are needed."
+            )
         half = half[0] if self._flat else half
         return y - half, y + half
 
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "_targets")
+        return hasattr(self, "weights_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -281,36 +302,23 @@ class SpectralStackingRegressor(RegressorMixin, PicklableEstimator, BaseEstimato
         tags.target_tags.multi_output = True
         return tags
 
-    def _check_X_y(self, X, y):
-        # None is refused in scikit-learn's words.
-        X = validate_data(
-            self,
-            X,
-            y if y is None else "no_validation",
-            dtype=np.float64,
-            ensure_min_samples=2,
-        )
-        y = check_array(
-            y,
-            input_name="y",
-            dtype=np.float64,
-            ensure_2d=False,
-            ensure_all_finite="allow-nan",
-        )
-        check_consistent_length(X, y)
-        check_size(X, "X")
-        check_size(y[~np.isnan(y)], "y")
-        n_known = (~np.isnan(y.reshape(len(y), -1))).sum(axis=0)
-        if n_known.min() < 2:
+    def _check_pretrainer(self):
+        """Say before any work what cannot become of the pretrainer."""
+        pretrainer = self.pretrainer
+        if pretrainer is None or isinstance(pretrainer, FrozenEstimator):
+            return
+        check_training_device(pretrainer.device)
+        if pretrainer.loss == "mse+sinkhorn":
             raise ValueError(
-                f"{type(self).__name__} needs at least 2 reference values of each "
-                f"target. Got {n_known.min()} among n_samples={len(y)} rows."
+                f"{type(self).__name__} trains its pretrainer on autoscaled "
+                "derivatives, which are signed, and loss='mse+sinkhorn' needs "
+                "spectra without negative values. Take loss='mse' or "
+                "'mse+wasserstein', or pass FrozenEstimator(pretrainer), fitted before."
             )
-        return X, y
 
     def _check_axis(self, X):
         if self.pretrainer_ is not None:
-            check_columns(X, self.pretrainer_.x_axis_, type(self).__name__)
+            check_columns(X, known_axis(self.pretrainer_), type(self).__name__)
 
     def _fit_encoder(self, X, rng):
         """Set the fitted pretrainer and where its weights came from."""
@@ -348,19 +356,21 @@ class SpectralStackingRegressor(RegressorMixin, PicklableEstimator, BaseEstimato
             targets.append(target)
             weights.append(share)
             errors.append((missed, np.arange(len(known)) if own is None else own))
-        self.weights_ = self._shaped(np.array(weights).T)
-        self.held_out_predictions_ = self._shaped(held_out)
         self._errors, self._targets = errors, targets
+        self.held_out_predictions_ = self._shaped(held_out)
+        self.weights_ = self._shaped(np.array(weights).T)
 
     def _fit_target(self, X, views, y, groups, members, rng):
         """Return the fitted target, the weights and the held-out predictions."""
-        mean, spread = y.mean(), y.std() or 1.0
+        # Sums of equal numbers are rounded: a constant is told by its extremes.
+        constant = y.min() == y.max()
+        mean, spread = (y[0], 0.0) if constant else (y.mean(), y.std())
         splits = make_splits(self.cv, X, y, groups, "min")
         folds = [test for _, test in splits]
-        pls = TunedPLS(cv=splits).fit(X, y, groups=groups)
+        pls = TunedPLS(cv=splits)._fit_arrays(X, y, groups)
         others = {name: member for name, member in members.items() if name != "PLS"}
         scaled, scales, processes = fit_processes(
-            views, (y - mean) / spread, others, folds, rng
+            views, (y - mean) / (spread or 1.0), others, folds, rng
         )
         held_out = [process.held_out * spread + mean for process in processes.values()]
         held_out = np.column_stack([_held_out_pls(pls, X, y, splits), *held_out])

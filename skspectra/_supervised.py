@@ -1,7 +1,6 @@
 """What supervised estimators share: parameters, pretrainer rule, inner split, fit."""
 
 import copy
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,9 +9,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils import check_consistent_length, get_tags
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skspectra._inference import forward_in_batches
+from skspectra._inference import check_training_device, forward_in_batches
 from skspectra._pickling import PicklableEstimator
 from skspectra._pretrainer import MaskedSpectralPretrainer
 from skspectra._provenance import provenance
@@ -21,9 +20,15 @@ from skspectra._training import train, training_parameters
 from skspectra._validation import (
     Interval,
     StrOptions,
+    check_answers,
     check_columns,
+    check_groups,
+    check_spectra,
+    check_X_y,
     generator,
+    known_axis,
     seed_of,
+    warn_caller,
 )
 from skspectra.nn import PredictionObjective, SpectralPredictor
 
@@ -105,20 +110,17 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
 
     def _fit(self, X, y, groups, X_val, y_val):
         self._validate_params()
+        check_training_device(self.device)
         # From here on a failure leaves an unfitted estimator, never a mixture.
-        vars(self).pop("module_", None)
-        table, (X, y) = X, self._check_X_y(X, y)
+        table, (X, y) = X, check_X_y(self, X, y, self._check_y)
         self._learn_targets(y)
         y = self._encode(y)
         validation = self._check_validation(X_val, y_val)
-        if groups is not None:
-            groups = column_or_1d(groups)
-            check_consistent_length(X, groups)
+        groups = check_groups(groups, X)
         seed = seed_of(self.random_state)
         rng = generator(seed)
         pretrainer, origin = fit_pretrainer(self.pretrainer, X, rng)
-        check_columns(table, pretrainer.x_axis_, type(self).__name__)
-        check_columns(X_val, pretrainer.x_axis_, type(self).__name__)
+        self._check_axis_of(pretrainer, table, X_val)
         self.pretrainer_, self.encoder_origin_ = pretrainer, origin
         labelled = ~np.isnan(y).all(axis=1)
         x, y = self._scaled_spectra(X[labelled]), y[labelled]
@@ -139,10 +141,10 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
     def _outputs(self, X):
         """Return the outputs of the fitted network, (n_samples, n_outputs) float64."""
         check_is_fitted(self)
-        check_columns(X, self.pretrainer_.x_axis_, type(self).__name__)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        x = self._scaled_spectra(X)
-        return forward_in_batches(self.module_.forward, x, device=self.device)
+        self._check_axis_of(self.pretrainer_, X)
+        x = self._scaled_spectra(check_spectra(self, X, dtype=np.float64))
+        outputs = forward_in_batches(self.module_.forward, x, device=self.device)
+        return check_answers(outputs)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "module_")
@@ -155,18 +157,9 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
             tags.input_tags = get_tags(self.pretrainer).input_tags
         return tags
 
-    def _check_X_y(self, X, y):
-        # None is refused in scikit-learn's words; all else about y is `_check_y`'s.
-        X = validate_data(
-            self,
-            X,
-            y if y is None else "no_validation",
-            dtype=np.float64,
-            ensure_min_samples=2,
-        )
-        y = self._check_y(y, "y")
-        check_consistent_length(X, y)
-        return X, y
+    def _check_axis_of(self, pretrainer, *tables):
+        for table in tables:
+            check_columns(table, known_axis(pretrainer), type(self).__name__)
 
     def _check_validation(self, X_val, y_val):
         if X_val is None and y_val is None:
@@ -180,7 +173,7 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
                 "early_stopping=True and strategy='fine_tune'. Got "
                 f"early_stopping={self.early_stopping} and strategy={self.strategy!r}."
             )
-        X_val = validate_data(self, X_val, dtype=np.float64, reset=False)
+        X_val = check_spectra(self, X_val, dtype=np.float64)
         y_val = self._check_y(y_val, "y_val")
         check_consistent_length(X_val, y_val)
         y_val = self._encode(y_val)
@@ -243,12 +236,10 @@ def fit_pretrainer(pretrainer, X, random_state):
         # A copy: what the user fits the original on later must not reach back.
         return copy.deepcopy(pretrainer), "frozen"
     if hasattr(pretrainer, "module_"):
-        warnings.warn(
+        warn_caller(
             "The pretrainer is fitted, but its weights are not used: like every "
             "nested estimator it is cloned and fitted again. To keep its weights, "
-            "pass FrozenEstimator(pretrainer) from sklearn.frozen.",
-            UserWarning,
-            stacklevel=4,
+            "pass FrozenEstimator(pretrainer) from sklearn.frozen."
         )
     own = MaskedSpectralPretrainer() if pretrainer is None else clone(pretrainer)
     if own.random_state is None:

@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from skspectra._checkpoint import CheckpointFolder, differences
-from skspectra._inference import resolve_device, resolve_precision
+from skspectra._inference import explaining_memory, resolve_device, resolve_precision
 from skspectra._net import StopTraining, build_net, diverged, refuse_early_stopping
 from skspectra._provenance import fingerprint, versions
 from skspectra._seeding import seeded
@@ -139,7 +139,11 @@ def train(
     refuse_early_stopping(callbacks or [])
     if compile and where.type == "cpu":
         _require_compiler()
-    with seeded(seed), _opened(checkpoint_dir if max_epochs else None) as folder:
+    with (
+        seeded(seed),
+        _opened(checkpoint_dir if max_epochs else None) as folder,
+        explaining_memory(arrays[0].shape[1], batch_size),
+    ):
         found = None if folder is None else folder.load()
         module = build()
         if max_epochs == 0:

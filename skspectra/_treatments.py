@@ -2,9 +2,9 @@
 
 from scipy.signal import savgol_filter
 
-from skspectra._normalizer import InstanceNormalizer
+from skspectra._normalizer import flat_rows, normalize_rows, warn_of_flat_rows
 
-__all__ = ["TREATMENTS", "treated"]
+__all__ = ["TREATMENTS", "treated", "warn_of_flat_spectra"]
 
 # name -> (SNV first, order of the derivative)
 TREATMENTS = {
@@ -46,10 +46,22 @@ def treated(X, window, names=tuple(TREATMENTS)):
     window = min(window, n_channels - 1 + n_channels % 2)
     sources = {False: X}
     if any(TREATMENTS[name][0] for name in names):
-        sources[True] = InstanceNormalizer().fit_transform(X)
+        sources[True] = normalize_rows(X)[0]
     for name in names:
         snv, order = TREATMENTS[name]
         spectra = sources[snv]
         if order:
             spectra = savgol_filter(spectra, window, POLYORDER, deriv=order)
         yield name, spectra
+
+
+def warn_of_flat_spectra(X):
+    """Warn of spectra that SNV makes zeros of; `treated` itself does not.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_channels)
+        Spectra.
+    """
+    if X.shape[1] >= NARROWEST:
+        warn_of_flat_rows(flat_rows(X))

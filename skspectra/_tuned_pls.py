@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.model_selection import check_cv
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skspectra._pickling import PicklableEstimator
 from skspectra._pls import PLSRegressionCV
-from skspectra._treatments import NARROWEST, treated
-from skspectra._validation import Interval
+from skspectra._treatments import NARROWEST, treated, warn_of_flat_spectra
+from skspectra._validation import Interval, check_calibration_data, check_spectra
 
 
 class TunedPLS(MultiOutputMixin, RegressorMixin, PicklableEstimator, BaseEstimator):
@@ -132,22 +132,26 @@ class TunedPLS(MultiOutputMixin, RegressorMixin, PicklableEstimator, BaseEstimat
                 "The 'window' parameter of TunedPLS must be an odd number of "
                 f"channels. Got {self.window} instead."
             )
-        X, y = validate_data(
-            self, X, y, dtype=np.float64, multi_output=True, y_numeric=True
-        )
+        X, y = check_calibration_data(self, X, y, allow_missing=False)
+        warn_of_flat_spectra(X)
+        return self._fit_arrays(X, y, groups)
+
+    def _fit_arrays(self, X, y, groups):
+        """Fit what was checked, without a word: the stack says it once for all."""
+        self.n_features_in_ = X.shape[1]
         cv = self.cv
         if cv is not None and not isinstance(cv, Integral):
             cv = list(check_cv(cv).split(X, y, groups))
         models = {
             treatment: PLSRegressionCV(
                 self.max_components, cv=cv, rule=self.rule, scale=self.scale
-            ).fit(spectra, y, groups=groups)
+            )._fit_arrays(spectra, y, groups)
             for treatment, spectra in treated(X, self.window)
         }
         self.treatment_ = min(models, key=lambda name: _error(models[name], y))
-        self.pls_ = models[self.treatment_]
-        self.n_components_ = self.pls_.n_components_
+        self.n_components_ = models[self.treatment_].n_components_
         self._rmsecv = {name: pls.rmsecv_ for name, pls in models.items()}
+        self.pls_ = models[self.treatment_]
         return self
 
     def predict(self, X):
@@ -164,9 +168,17 @@ class TunedPLS(MultiOutputMixin, RegressorMixin, PicklableEstimator, BaseEstimat
             Predictions in the units of the y given to `fit`.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
+        X = check_spectra(self, X, dtype=np.float64)
+        if self.treatment_.startswith("snv"):
+            warn_of_flat_spectra(X)
+        return self._predict_array(X)
+
+    def _predict_array(self, X):
         ((_, spectra),) = treated(X, self.window, [self.treatment_])
-        return self.pls_.predict(spectra)
+        return self.pls_._predict_array(spectra)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "pls_")
 
     @property
     def rmsecv_(self):

@@ -316,7 +316,7 @@ def test_lists_and_nullable_columns_are_accepted():
         ([[1.0, np.nan]], ValueError, "NaN"),
         ([[1.0, np.inf]], ValueError, "infinity"),
         ([1.0, 2.0], ValueError, "Expected 2D array"),
-        (np.ones((2, 2, 2)), ValueError, "Found array with dim 3"),
+        (np.ones((2, 2, 2)), ValueError, "Expected 2D array, got 3D"),
         (np.ones((0, 3)), ValueError, "0 sample"),
         (np.ones((3, 0)), ValueError, "0 feature"),
         ([[1.0, 2.0], [3.0]], ValueError, "inhomogeneous"),

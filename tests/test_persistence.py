@@ -184,7 +184,7 @@ def test_names_of_channels_and_their_check_come_back(tmp_path):
     with pytest.raises(ValueError, match="feature names"):
         loaded.predict(words[words.columns[::-1]])
     save_model(FITTED["state space"], tmp_path / "numbers")
-    with pytest.raises(ValueError, match="x_axis"):
+    with pytest.raises(ValueError, match="the axis of"):
         load_model(tmp_path / "numbers").transform(numbers[numbers.columns[::-1]])
 
 

@@ -507,7 +507,7 @@ X_GOOD, Y_GOOD = mixtures(n_samples=10)
 @pytest.mark.parametrize(
     ("X", "y", "message"),
     [
-        (X_GOOD[:1], Y_GOOD[:1], "n_samples=1"),
+        (X_GOOD[:1], Y_GOOD[:1], "minimum of 2 is required by PLSRegressionCV"),
         (X_GOOD, Y_GOOD[:9], "inconsistent numbers of samples"),
         (X_GOOD, None, "requires y to be passed"),
         (X_GOOD, Y_GOOD * np.nan, "Input y contains NaN"),
@@ -516,7 +516,7 @@ X_GOOD, Y_GOOD = mixtures(n_samples=10)
             Y_GOOD,
             "Input X contains infinity",
         ),
-        (X_GOOD, Y_GOOD.astype(str), "bytes/strings"),
+        (X_GOOD, np.full(10, "high"), "could not convert string to float"),
         (X_GOOD, Y_GOOD.astype("M8[s]"), "y must hold numbers. Got datetime64"),
         (X_GOOD, Y_GOOD * 1e300, "y holds values beyond 1e"),
         (X_GOOD * 1e300, Y_GOOD, "X holds values beyond 1e"),

@@ -399,7 +399,7 @@ def test_bad_masks_get_one_clear_sentence(fitted, X, hidden, message):
 def test_values_too_large_to_square_are_refused(X, huge):
     spoilt = X.copy()
     spoilt[3, 4] = huge
-    with pytest.raises(ValueError, match="too large"):
+    with pytest.raises(ValueError, match="X holds values beyond 1e"):
         small().fit(spoilt)
 
 
@@ -423,9 +423,9 @@ def test_table_with_another_axis_is_refused(X):
     pretrainer.transform(table)
     pretrainer.transform(X)  # an array has no axis to compare
     for wrong in (table.iloc[:, ::-1], pd.DataFrame(X, columns=axis + 3)):
-        with pytest.raises(ValueError, match="has an x_axis from 1100 to 2500"):
+        with pytest.raises(ValueError, match=r"axis of .* from 1100 to 2500"):
             pretrainer.transform(wrong)
-    with pytest.raises(ValueError, match="has an x_axis from"):
+    with pytest.raises(ValueError, match="the axis of"):
         small(x_axis=axis).fit(table.iloc[:, ::-1])
 
 

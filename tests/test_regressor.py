@@ -285,6 +285,7 @@ def test_one_dimensional_targets_are_not_broadcast(data, frozen):
     assert flat.score(data.data, data.target) > 0.5
 
 
+@pytest.mark.filterwarnings("ignore:y is constant:UserWarning")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_constant_targets_are_predicted_exactly(data, frozen, strategy):
     y = np.column_stack([np.full(120, 0.1), data.target])
@@ -326,7 +327,7 @@ def test_partly_known_rows_train_the_targets_they_have(data, frozen):
         (np.full(120, np.inf), "Input y contains infinity"),
         (np.full(120, np.nan), "at least 2 reference values"),
         (np.r_[1.0, np.full(119, np.nan)], "Got 1 among n_samples=120"),
-        (np.r_[1e300, -1e300, np.zeros(118)], "y contains values too large"),
+        (np.r_[1e300, -1e300, np.zeros(118)], "y holds values beyond 1e"),
         (np.zeros(119), "inconsistent numbers of samples"),
     ],
 )
@@ -466,11 +467,11 @@ def test_reversed_wavelengths_are_refused_where_an_axis_is_given(data):
     table = pd.DataFrame(data.data, columns=axis)
     model = small(small_pretrainer(x_axis=axis)).fit(table, data.target)
     model.predict(table)
-    with pytest.raises(ValueError, match="SpectralRegressor has an x_axis from"):
+    with pytest.raises(ValueError, match="the axis of SpectralRegressor from"):
         model.predict(table.iloc[:, ::-1])
-    with pytest.raises(ValueError, match="has an x_axis from"):
+    with pytest.raises(ValueError, match="the axis of"):
         small(small_pretrainer(x_axis=axis)).fit(table.iloc[:, ::-1], data.target)
-    with pytest.raises(ValueError, match="has an x_axis from"):
+    with pytest.raises(ValueError, match="the axis of"):
         stopping = small(small_pretrainer(x_axis=axis), early_stopping=True)
         stopping.fit(table, data.target, X_val=table.iloc[:, ::-1], y_val=data.target)
 

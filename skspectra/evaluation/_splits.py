@@ -1,20 +1,16 @@
 """Which rows train, which test: the same for every estimator, nothing on both sides."""
 
-import warnings
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit
-from sklearn.utils import (
-    check_array,
-    check_consistent_length,
-    column_or_1d,
-    indexable,
-)
+from sklearn.utils import check_consistent_length, indexable
+
+from skspectra._validation import check_groups, check_targets, warn_caller
 
 __all__ = [
     "Samples",
@@ -117,6 +113,12 @@ def _check_estimator(name, estimator):
             f"The estimator {name!r} must be an instance with the methods 'fit', "
             f"'predict' and 'get_params'. Got {estimator!r} instead."
         )
+    if is_classifier(estimator):
+        raise TypeError(
+            f"The estimator {name!r} is a classifier, but errors of reference values "
+            "are compared here, those of regressors. scikit-learn's cross_validate "
+            "tells how often classes are right."
+        )
 
 
 def _warn_of_lost_weights(pairs):
@@ -129,11 +131,10 @@ def _warn_of_lost_weights(pairs):
             for key, value in estimator.get_params(deep=True).items()
         )
         if lost:
-            warnings.warn(
+            warn_caller(
                 f"The pretrainer of {name!r} is fitted, but its weights are not used: "
                 "it is cloned and fitted again on every fold. To keep them, pass "
-                "FrozenEstimator(pretrainer) from sklearn.frozen.",
-                stacklevel=5,
+                "FrozenEstimator(pretrainer) from sklearn.frozen."
             )
 
 
@@ -142,18 +143,10 @@ def check_samples(X, y, groups):
     names = getattr(y, "columns", [getattr(y, "name", None)])
     X, y, groups = indexable(X, y, groups)
     X = X if hasattr(X, "shape") else np.asarray(X)
-    y = check_array(
-        y,
-        dtype=np.float64,
-        ensure_2d=False,
-        ensure_all_finite="allow-nan",
-        input_name="y",
-    )
+    y = check_targets(y)
     y_ndim, y = y.ndim, y.reshape(len(y), -1)
     if groups is not None:
-        groups = column_or_1d(groups)
-        if pd.isna(groups).any():
-            raise ValueError("Input groups contains NaN: every row needs a group.")
+        groups = check_groups(groups, y)
     check_consistent_length(X, y, groups)
     targets = list(names) if len(names) == y.shape[1] else list(range(y.shape[1]))
     samples = Samples(X, y, groups, targets, y_ndim)

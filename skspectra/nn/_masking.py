@@ -1,5 +1,7 @@
 """Which tokens are hidden. Masks are True where a token is hidden."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -33,7 +35,8 @@ def count_hidden(n_tokens: int, mask_ratio: float) -> int:
     if n_hidden >= n_tokens:
         raise ValueError(
             f"mask_ratio={mask_ratio} hides all of the {n_tokens} patches; at most "
-            f"{n_tokens - 1} can be hidden. Lower mask_ratio or patch_size."
+            f"{n_tokens - 1} can be hidden. Take a mask_ratio below "
+            f"{math.floor(1000 - 500 / n_tokens) / 1000}, or lower patch_size."
         )
     return n_hidden
 

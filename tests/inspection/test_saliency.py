@@ -152,6 +152,7 @@ def test_each_target_has_its_own_map(two_targets):
         )
 
 
+@pytest.mark.filterwarnings("ignore:y is constant:UserWarning")
 def test_a_constant_target_has_an_empty_map():
     model = regressor().fit(X[:20], np.full(20, 3.0))
     for method in METHODS:
