@@ -8,7 +8,6 @@ them used once. `_model_reader` reads it.
 import math
 import os
 import re
-import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -23,7 +22,7 @@ _WORDS = {"U": "words", "O": "objects"}  # arrays of strings, by kind of dtype
 _LONG = 16  # lists of as many floats become arrays
 
 
-def write(model: BaseEstimator) -> tuple[object, dict[str, np.ndarray]]:
+def write(model: BaseEstimator) -> tuple[object, dict[str, np.ndarray], list[str]]:
     """Return what JSON can hold of a fitted estimator, and its arrays by name.
 
     Parameters
@@ -37,6 +36,8 @@ def write(model: BaseEstimator) -> tuple[object, dict[str, np.ndarray]]:
         Of plain values.
     arrays : dict of ndarray
         By name.
+    left_out : list of str
+        What the user may miss in the file.
 
     Raises
     ------
@@ -44,12 +45,12 @@ def write(model: BaseEstimator) -> tuple[object, dict[str, np.ndarray]]:
         If it holds something that cannot be kept; the message says where.
     """
     writer = _Writer()
-    return writer.value(model, ""), writer.arrays
+    return writer.value(model, ""), writer.arrays, writer.left_out
 
 
 class _Writer:
     def __init__(self):
-        self.arrays, self._taken = {}, set()
+        self.arrays, self.left_out, self._taken = {}, [], set()
 
     def value(self, value, where):
         """Return the node of a value; `where` names it, and its arrays."""
@@ -156,11 +157,8 @@ class _Writer:
         if name is None:
             raise TypeError(_refusal(estimator, where))
         parameters = estimator.get_params(deep=False)
-        given = [key for key in parameters if key in kinds.LEFT_OUT]
         if parameters.get("callbacks"):
-            warnings.warn(
-                f"save_model does not keep the callbacks of {name}.", stacklevel=2
-            )
+            self.left_out.append(f"callbacks of {name}")
         state = {
             key: value
             for key, value in vars(estimator).items()
@@ -168,7 +166,7 @@ class _Writer:
         }
         if name in kinds.OWN and not _is_fitted(estimator):
             state = {}  # what a failed fit has left behind
-        kept = {key: value for key, value in parameters.items() if key not in given}
+        kept = {k: v for k, v in parameters.items() if k not in kinds.LEFT_OUT}
         return [name, self._parameters(name, kept, where), self._fields(state, where)]
 
     def _parameters(self, name, parameters, where):

@@ -40,9 +40,10 @@ _DESCRIPTIONS = {
 }
 _KINDS = {each.__name__: each for each in (MaskedAutoencoder, SpectralPredictor)}
 
-# Blocks and tokens take time before their weights can be looked at.
-_MOST_BLOCKS, _MOST_TOKENS = 128, 2**15
-_MOST_CHANNELS = 2**20
+# What a small file could say to keep a computer busy. Blocks are built before their
+# weights can be looked at; attention compares all pairs of tokens in each block, and
+# 2**29 comparisons take about two seconds.
+_MOST_CHANNELS, _MOST_BLOCKS, _MOST_TOKENS, _MOST_PAIRS = 2**20, 128, 2**15, 2**29
 
 
 def describe(module: nn.Module) -> tuple[dict, dict[str, np.ndarray]]:
@@ -157,19 +158,27 @@ def check_description(description: object, weights: Mapping[str, np.ndarray]) ->
     _check_fields(description, {"module": {kind}, **_DESCRIPTIONS[kind]}, most)
     encoder = description["encoder"]
     n_tokens = -(-encoder["n_channels"] // encoder["patch_size"])
-    depth = max(encoder["depth"], description.get("decoder_depth", 0))
-    blocks = {
-        m[0] for name in weights for m in [re.match(r".*blocks\.\d+\.", name)] if m
-    }
-    if depth > min(_MOST_BLOCKS, len(blocks)) or n_tokens > _MOST_TOKENS:
+    depths = encoder["depth"], description.get("decoder_depth", 0)
+    attending = depths[1] + depths[0] * (encoder["encoder"] == "transformer")
+    n_blocks = len({name for name in map(_block_of, weights) if name})
+    if max(depths) > min(_MOST_BLOCKS, n_blocks) or (
+        n_tokens > _MOST_TOKENS or attending * n_tokens**2 > _MOST_PAIRS
+    ):
         raise ValueError(
-            f"{depth} blocks and {n_tokens} patches are described. Weights of "
-            f"{len(blocks)} blocks came with it, and at most {_MOST_BLOCKS} blocks and "
-            f"{_MOST_TOKENS} patches are allowed"
+            f"{max(depths)} blocks of {n_tokens} patches are described, and weights of "
+            f"{n_blocks} blocks came with it. At most {_MOST_BLOCKS} blocks and "
+            f"{_MOST_TOKENS} patches are allowed, and with attention {_MOST_PAIRS} "
+            "pairs of patches"
         )
     for name, array in weights.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(f"the weights {name!a} are not finite")
+
+
+def _block_of(name):
+    """Return what the names of weights of one block begin with, or None."""
+    found = re.match(r".*blocks\.\d+\.", name)
+    return found and found[0]
 
 
 def _check_fields(found, allowed, most):

@@ -76,7 +76,9 @@ def save_model(
     if not isinstance(model, BaseEstimator):
         raise TypeError(f"save_model keeps estimators. Got {type(model).__name__}.")
     check_is_fitted(model)
-    node, arrays = write(model)
+    node, arrays, left_out = write(model)
+    for name in left_out:
+        warnings.warn(f"save_model does not keep the {name}.", stacklevel=2)
     try:
         file = pack({"model": node, "versions": _versions()}, arrays)
         _load(*unpack(file))  # nobody should find out later
@@ -135,9 +137,9 @@ def load_model(path: str | os.PathLike) -> BaseEstimator:
     except Exception as error:
         reason = str(error)
         if not isinstance(error, ModelFileError):
-            reason = f"{type(error).__name__}: {shown(reason)}"
+            reason = f"{type(error).__name__}: {shown(reason, 400)}"
         raise ModelFileError(
-            f"{os.fspath(path)!a} cannot be loaded: {reason}."
+            f"{os.fspath(path)!a} cannot be loaded: {reason.removesuffix('.')}."
         ) from error
     for part, device in parts.items():
         if device is not None:

@@ -397,6 +397,7 @@ BEYOND = [
     ("many targets", lambda m: described(m["regressor"], n_targets=10**6)),
     ("unknown encoder", lambda m: described(m["regressor"], encoder="os")),
     ("blocks without weights", lambda m: renewed(m["regressor"], many_blocks)),
+    ("tokens without end", lambda m: renewed(m["regressor"], many_tokens)),
     ("a method", lambda m: renewed(m["pipeline"], in_ridge("predict", 1))),
     ("a dunder", lambda m: renewed(m["pipeline"], in_ridge("__class__", 1))),
     ("a parameter", lambda m: renewed(m["pipeline"], in_ridge("alpha", "x"))),
@@ -444,6 +445,19 @@ def many_blocks(model, arrays):
     model[2]["module_"]["module"][0]["encoder"]["depth"] = 128
     for i in range(1, 128):
         arrays[f"module_.encoder.trunk.blocks.{i}.x"] = np.zeros(1, np.float32)
+
+
+def many_tokens(model, arrays):
+    """Describe a spectrum of 30,000 patches; the file is a megabyte, the work hours."""
+    for part in (
+        model,
+        model[2]["pretrainer_"]["estimator"][1]["estimator"]["estimator"],
+    ):
+        description, where = part[2]["module_"]["module"]
+        description["encoder"] |= {"n_channels": 60_000}
+        for name in ("encoder.positions.table", "positions.table"):
+            if f"{where}.{name}" in arrays:
+                arrays[f"{where}.{name}"] = np.zeros((30_000, 8), np.float32)
 
 
 def in_ridge(key, value):
