@@ -83,7 +83,9 @@ OWN, SKLEARN = _homes(_OWN), _homes(_SKLEARN)
 SPLITTERS, RECORDS = _homes(_SPLITTERS), _homes(_RECORDS)
 
 # Types of single numbers.
-NUMBERS = ("bool", "float16", "float32", "float64", "int32", "int64", "uint64")
+NUMBERS = {"bool", "float16", "float32", "float64"} | {
+    f"{sign}int{size}" for sign in ("", "u") for size in (8, 16, 32, 64)
+}
 
 # Not saved, and None when loaded: what would run code or write somewhere, were the
 # model fitted again, does not come from a file.
@@ -155,9 +157,11 @@ def count(least=0, size=None):
     """Check a whole number from `least`; `size` is what it is the number of."""
 
     def check(value, sizes):
-        if type(value) is not int or not least <= value < 2**31:
+        if not isinstance(value, int | np.integer) or not least <= value < 2**31:
             return False
-        return size is None or sizes.setdefault(size, value) == value
+        return not isinstance(value, bool) and (
+            size is None or sizes.setdefault(size, value) == value
+        )
 
     return check
 

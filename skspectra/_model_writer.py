@@ -54,8 +54,10 @@ class _Writer:
 
     def value(self, value, where):
         """Return the node of a value; `where` names it, and its arrays."""
-        if value is None or type(value) in (bool, str):
+        if value is None or type(value) is bool:
             return value
+        if isinstance(value, str):
+            return str(value)  # numpy has strings of its own
         if type(value) is int and abs(value) < 2**64:
             return value
         if type(value) is float:

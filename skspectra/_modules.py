@@ -73,7 +73,17 @@ def describe(module: nn.Module) -> tuple[dict, dict[str, np.ndarray]]:
         name: tensor.detach().cpu().numpy()
         for name, tensor in module.state_dict().items()
     }
-    return {"module": kind, **module.architecture}, weights
+    return {"module": kind, **_plain(module.architecture)}, weights
+
+
+def _plain(architecture):
+    """Return a description without numpy's numbers, which grids of parameters hold."""
+    return {
+        name: _plain(value)
+        if isinstance(value, dict)
+        else (str(value) if isinstance(value, str) else int(value))
+        for name, value in architecture.items()
+    }
 
 
 def rebuild(description: Mapping, weights: Mapping[str, np.ndarray]) -> nn.Module:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -202,6 +203,18 @@ def test_output_of_frames_is_kept(tmp_path):
     save_model(model, tmp_path / "model")
     loaded = load_model(tmp_path / "model").transform(X)
     pd.testing.assert_frame_equal(loaded, model.transform(X))
+
+
+def test_parameters_may_come_from_numpy(tmp_path):
+    whole = dict(patch_size=2, embed_dim=8, depth=1, n_heads=2, max_epochs=1)
+    parameters = {name: np.int64(value) for name, value in whole.items()}
+    parameters |= dict(encoder=np.str_("transformer"), lr=np.float32(1e-3))
+    model = tiny_pretrainer(**parameters, compile=np.bool_(False)).fit(X)
+    save_model(model, tmp_path / "model")
+    twins = load_model(tmp_path / "model"), pickle.loads(pickle.dumps(model))
+    for twin in twins:
+        assert_equal(twin.transform(X), model.transform(X))
+        assert twin.get_params() == model.get_params()
 
 
 def test_what_set_params_changes_after_the_fit_is_kept_and_harmless(tmp_path):
