@@ -1,5 +1,6 @@
 """What a fitted model says of its origin, and when test spectra were part of it."""
 
+import pickle
 import platform
 import re
 import warnings
@@ -26,6 +27,8 @@ from skspectra import (
     SpectralClassifier,
     SpectralRegressor,
     SpectralStackingRegressor,
+    load_model,
+    save_model,
 )
 from skspectra._provenance import fingerprint, hash_rows, were_among
 from skspectra.datasets import make_nir_mixtures
@@ -269,6 +272,20 @@ def test_a_table_with_names_and_reordered_rows_is_known_again(mixtures):
     guest = held_by_the_head(table.iloc[::-2])
     with pytest.warns(TransductiveWarning, match="'guest', 30 were among"):
         compare({"guest": guest}, table, mixtures.target, cv=2)
+
+
+@pytest.mark.parametrize("way", ["pickled", "saved"])
+def test_a_model_that_was_kept_in_a_file_still_knows(mixtures, way, tmp_path):
+    X, y = mixtures.data, mixtures.target
+    pretrainer = tiny().fit(X[:20])
+    if way == "pickled":
+        kept = pickle.loads(pickle.dumps(pretrainer))
+    else:
+        save_model(pretrainer, tmp_path / "model")
+        kept = load_model(tmp_path / "model")
+    np.testing.assert_equal(dict(kept.provenance_), dict(pretrainer.provenance_))
+    with pytest.warns(TransductiveWarning, match="60 .* 20 were among"):
+        compare({"guest": probe(FrozenEstimator(kept))}, X, y, cv=2)
 
 
 def test_workers_do_not_keep_the_warning_to_themselves(mixtures):
