@@ -50,6 +50,9 @@ def read(node: object, arrays: dict[str, np.ndarray]) -> tuple[BaseEstimator, di
     return model, reader.parts
 
 
+_MOST_LETTERS = 2**20
+
+
 class _Reader:
     def __init__(self, arrays):
         self.arrays, self.parts = arrays, {}
@@ -112,13 +115,17 @@ class _Reader:
             raise ModelFileError(f"the array {name} is no list of numbers")
         return array.tolist()
 
-    def _read_words(self, words):
+    def _read_objects(self, words):
         if not isinstance(words, list) or any(type(word) is not str for word in words):
             raise ModelFileError(f"it says {shown(words)} where words are due")
-        return np.array(words)
+        return np.array(words, dtype=object)
 
-    def _read_objects(self, words):
-        return self._read_words(words).astype(object)
+    def _read_words(self, words):
+        array = self._read_objects(words)
+        # Each takes as much memory as the longest.
+        if len(array) * max(map(len, words), default=0) > _MOST_LETTERS:
+            raise ModelFileError("its words are too many, or one of them too long")
+        return array.astype(str)
 
     def _read_record(self, content):
         cls, fields = self._known(kinds.RECORDS, content)

@@ -18,7 +18,9 @@ from skspectra._strict_json import shown
 from skspectra.exceptions import ModelFileError
 
 _PACKAGES = ("skspectra", "scikit-learn", "numpy", "torch")
-_MOST_CHANNELS = 2**20
+# Channels of a spectrum, and of all that are computed when a model is tried out: a
+# normaliser in a file of a few bytes could ask for any number.
+_MOST_CHANNELS, _MOST_COMPUTED = 2**18, 2**22
 # Where estimators keep what spectra look like.
 _CENTRES = ("mean_", "x_mean_", "_x_mean", "center_", "data_min_")
 
@@ -166,10 +168,11 @@ def _load(config, arrays):
         warnings.simplefilter("ignore")
         model, parts = read(config["model"], arrays)
         check_is_fitted(model)
+        most = min(_MOST_CHANNELS, _MOST_COMPUTED // len(parts))
         for part in parts:
             fitted = kinds.name_in(kinds.OWN, part) and hasattr(part, "n_features_in_")
             if fitted or part is model:
-                _try_out(part)
+                _try_out(part, most)
     saved, here = written.get("scikit-learn", ""), version("scikit-learn")
     foreign = [
         InconsistentVersionWarning(
@@ -183,9 +186,15 @@ def _load(config, arrays):
     return model, parts, foreign
 
 
-def _try_out(model):
+def _try_out(model, most_channels):
     """Have a model say something of two spectra; refuse one that cannot."""
-    X = _typical_spectra(_first_part(model))
+    first = _first_part(model)
+    n_channels = getattr(first, "n_features_in_", 16)
+    if type(n_channels) is not int or not 1 <= n_channels <= most_channels:
+        raise ModelFileError(
+            f"its number of channels is {shown(n_channels)}, and {most_channels} may be"
+        )
+    X = _typical_spectra(first, n_channels)
     results = [
         np.asarray(getattr(model, method)(X))
         for method in ("predict", "predict_proba", "transform")
@@ -213,11 +222,8 @@ def _first_part(model):
     return model
 
 
-def _typical_spectra(model):
+def _typical_spectra(model, n_channels):
     """Return two spectra in the units of a model, as far as it knows its units."""
-    n_channels = getattr(model, "n_features_in_", 16)
-    if type(n_channels) is not int or not 1 <= n_channels <= _MOST_CHANNELS:
-        raise ModelFileError(f"its number of channels is {shown(n_channels)}")
     ramp = np.linspace(1.0, 2.0, n_channels)
     centres = [getattr(model, name, None) for name in _CENTRES]
     if hasattr(model, "_views"):

@@ -398,6 +398,8 @@ BEYOND = [
     ("unknown encoder", lambda m: described(m["regressor"], encoder="os")),
     ("blocks without weights", lambda m: renewed(m["regressor"], many_blocks)),
     ("tokens without end", lambda m: renewed(m["regressor"], many_tokens)),
+    ("wide words", lambda m: renewed(m["pretrainer"], wide_words)),
+    ("a crowd", lambda m: renewed(m["pipeline"], crowd)),
     ("a method", lambda m: renewed(m["pipeline"], in_ridge("predict", 1))),
     ("a dunder", lambda m: renewed(m["pipeline"], in_ridge("__class__", 1))),
     ("a parameter", lambda m: renewed(m["pipeline"], in_ridge("alpha", "x"))),
@@ -458,6 +460,18 @@ def many_tokens(model, arrays):
         for name in ("encoder.positions.table", "positions.table"):
             if f"{where}.{name}" in arrays:
                 arrays[f"{where}.{name}"] = np.zeros((30_000, 8), np.float32)
+
+
+def wide_words(model, arrays):
+    model[2]["feature_names_in_"] = {"words": ["x" * 200_000, *["y"] * 40_000]}
+
+
+def crowd(model, arrays):
+    """Put a thousand normalisers of 2^18 channels one behind the other."""
+    normaliser = ["InstanceNormalizer", {}, {"n_features_in_": 2**18}]
+    steps = [{"tuple": [f"{i}", {"estimator": normaliser}]} for i in range(1000)]
+    model[1]["steps"] = steps
+    arrays.clear()
 
 
 def in_ridge(key, value):
