@@ -262,7 +262,7 @@ def check_columns(X, x_axis, owner):
     if x_axis is None or not hasattr(X, "columns"):
         return
     try:
-        columns = np.asarray(list(X.columns), dtype=np.float64)
+        columns = np.asarray(X.columns, dtype=np.float64)
     except (TypeError, ValueError):
         return
     if columns.shape != x_axis.shape or _counted(columns):
@@ -572,6 +572,8 @@ def _numbers(values, name):
 
     What is plainly no number is left to scikit-learn, which names its type.
     """
+    if type(values) is np.ndarray and values.dtype.kind in "biuf":
+        return values
     if isinstance(values, list | tuple):
         values = np.asarray(values)
     refuse_masked(values, name)
@@ -593,8 +595,11 @@ def _dtypes(values):
     """Return the different dtypes of an array or a frame, and a column of each."""
     if not hasattr(values, "columns"):
         return [(getattr(values, "dtype", None), "")]
-    columns = dict(zip(values.dtypes, values.columns, strict=True))
-    return [(dtype, f" in column {_quoted(name)}") for dtype, name in columns.items()]
+    dtypes = list(values.dtypes)
+    return [
+        (dtype, f" in column {_quoted(values.columns[dtypes.index(dtype)])}")
+        for dtype in set(dtypes)
+    ]
 
 
 def _quoted(name):
