@@ -8,9 +8,9 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets
 
+from skspectra._inputs import refuse_masked, warn_caller
 from skspectra._probe import fit_class_probe, fit_label_probe
 from skspectra._supervised import SupervisedModel
-from skspectra._validation import refuse_masked, warn_caller
 
 _ANY_Y = {"dtype": None, "ensure_2d": False}
 

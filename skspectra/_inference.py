@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skspectra._validation import warn_caller
+from skspectra._inputs import warn_caller
 
 # Rows of one forward pass: enough to keep two cores busy, small enough for the
 # memory to stay flat however many spectra are asked for.

@@ -5,8 +5,9 @@ from numbers import Real
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 
+from skspectra._inputs import check_spectra, warn_caller
 from skspectra._pickling import PicklableEstimator
-from skspectra._validation import Interval, StrOptions, check_spectra, warn_caller
+from skspectra._validation import Interval, StrOptions
 
 _EPS = 1e-12
 

@@ -12,15 +12,10 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from skspectra._inputs import check_answers, check_calibration_data, check_spectra
 from skspectra._pickling import PicklableEstimator
 from skspectra._pls_path import fit_path, make_splits, select_n_components
-from skspectra._validation import (
-    Interval,
-    StrOptions,
-    check_answers,
-    check_calibration_data,
-    check_spectra,
-)
+from skspectra._validation import Interval, StrOptions
 
 _SMALLEST = 1e-200  # coefficients are in units of y per unit of X
 

@@ -11,7 +11,7 @@ import numpy as np
 from ikpls.numpy import PLS
 from sklearn.model_selection import GroupKFold, KFold, check_cv
 
-from skspectra._validation import check_groups
+from skspectra._inputs import check_groups
 
 __all__ = [
     "Path",

@@ -14,19 +14,12 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from skspectra._inference import check_training_device, embed, hidden_errors, rebuild
+from skspectra._inputs import check_columns, check_spectra
 from skspectra._pickling import PicklableEstimator
 from skspectra._provenance import provenance
 from skspectra._scaling import centre_and_scale, scale_spectra
 from skspectra._training import count_steps, first_seed, train, training_parameters
-from skspectra._validation import (
-    Interval,
-    StrOptions,
-    check_columns,
-    check_spectra,
-    check_x_axis,
-    generator,
-    seed_of,
-)
+from skspectra._validation import Interval, StrOptions, check_x_axis, generator, seed_of
 from skspectra.nn import (
     MaskedAutoencoder,
     ReconstructionObjective,

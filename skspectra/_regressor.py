@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.base import RegressorMixin
 
+from skspectra._inputs import check_reference_values, check_targets, warn_caller
 from skspectra._probe import fit_linear_probe
 from skspectra._supervised import SupervisedModel
-from skspectra._validation import check_reference_values, check_targets, warn_caller
 from skspectra.exceptions import FewLabelsWarning
 
 # With fewer labelled rows a fine-tuned network was mostly behind PLS on public sets,

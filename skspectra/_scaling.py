@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skspectra._validation import check_unit
+from skspectra._inputs import check_unit
 
 
 def centre_and_scale(X):

@@ -10,6 +10,16 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skspectra._inference import check_training_device
+from skspectra._inputs import (
+    check_answers,
+    check_calibration_data,
+    check_columns,
+    check_groups,
+    check_size,
+    check_spectra,
+    known_axis,
+    warn_caller,
+)
 from skspectra._pickling import PicklableEstimator
 from skspectra._pls_path import fit_path, make_splits, predict_path
 from skspectra._pretrainer import MaskedSpectralPretrainer
@@ -24,20 +34,7 @@ from skspectra._stack import (
 from skspectra._supervised import fit_pretrainer
 from skspectra._treatments import treated, warn_of_flat_spectra
 from skspectra._tuned_pls import TunedPLS
-from skspectra._validation import (
-    Interval,
-    check_answers,
-    check_calibration_data,
-    check_columns,
-    check_groups,
-    check_size,
-    check_spectra,
-    generator,
-    known_axis,
-    seed_of,
-    validate_parameters,
-    warn_caller,
-)
+from skspectra._validation import Interval, generator, seed_of, validate_parameters
 from skspectra._views import ENCODED, learn_views
 
 _BLOCK = 1024  # rows that are predicted at once

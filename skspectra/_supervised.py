@@ -12,24 +12,21 @@ from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skspectra._inference import check_training_device, forward_in_batches
-from skspectra._pickling import PicklableEstimator
-from skspectra._pretrainer import MaskedSpectralPretrainer
-from skspectra._provenance import provenance
-from skspectra._scaling import scale_spectra
-from skspectra._training import train, training_parameters
-from skspectra._validation import (
-    Interval,
-    StrOptions,
+from skspectra._inputs import (
     check_answers,
     check_columns,
     check_groups,
     check_spectra,
     check_X_y,
-    generator,
     known_axis,
-    seed_of,
     warn_caller,
 )
+from skspectra._pickling import PicklableEstimator
+from skspectra._pretrainer import MaskedSpectralPretrainer
+from skspectra._provenance import provenance
+from skspectra._scaling import scale_spectra
+from skspectra._training import train, training_parameters
+from skspectra._validation import Interval, StrOptions, generator, seed_of
 from skspectra.nn import PredictionObjective, SpectralPredictor
 
 

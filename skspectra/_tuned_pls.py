@@ -8,10 +8,11 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted
 
+from skspectra._inputs import check_calibration_data, check_spectra
 from skspectra._pickling import PicklableEstimator
 from skspectra._pls import PLSRegressionCV
 from skspectra._treatments import NARROWEST, treated, warn_of_flat_spectra
-from skspectra._validation import Interval, check_calibration_data, check_spectra
+from skspectra._validation import Interval
 
 
 class TunedPLS(MultiOutputMixin, RegressorMixin, PicklableEstimator, BaseEstimator):

@@ -55,7 +55,7 @@ LAYERS = [
     {"nn"},
 ]
 # At the side: everybody but `nn` may import them, and they know no estimator.
-SIDE = {"_validation", "exceptions", "metrics", "datasets", "io"}
+SIDE = {"_inputs", "_validation", "exceptions", "metrics", "datasets", "io"}
 
 LONGEST_FUNCTION, USUAL_FUNCTION, LONGEST_FILE = 60, 30, 300
 

@@ -10,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit
 from sklearn.utils import check_consistent_length, indexable
 
-from skspectra._validation import check_groups, check_targets, warn_caller
+from skspectra._inputs import check_groups, check_targets, warn_caller
 
 __all__ = [
     "Samples",

@@ -6,16 +6,16 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, check_array, check_consistent_length
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skspectra._attribution import integrated_gradients, smooth_gradients
 from skspectra._inference import input_gradients
+from skspectra._inputs import check_columns, check_spectra, known_axis
 from skspectra._scaling import scale_spectra
 from skspectra._validation import (
     HasMethods,
     Interval,
     StrOptions,
-    check_columns,
     generator,
     validate_params,
 )
@@ -259,8 +259,8 @@ def last_step(estimator, X, attribute, wanted):
 
 def _spectra(model, X):
     """Check spectra as `predict` does."""
-    check_columns(X, model.pretrainer_.x_axis_, type(model).__name__)
-    return validate_data(model, X, dtype=np.float64, reset=False)
+    check_columns(X, known_axis(model.pretrainer_), type(model).__name__)
+    return check_spectra(model, X, dtype=np.float64)
 
 
 def _output(model, target):
