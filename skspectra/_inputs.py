@@ -521,7 +521,7 @@ def _refuse_strings(values, name):
             except ValueError:  # scikit-learn says so
                 return
             raise TypeError(
-                f"{name} holds strings, such as {value!r}. Make numbers of them first, "
+                f"{name} holds strings, such as {str(value)!r}. Make numbers of them first, "
                 "with astype(float) or pandas.to_numeric."
             )
 
