@@ -8,6 +8,7 @@ numbers, the order of the rows and the state of early stopping.
 import copy
 import math
 from dataclasses import dataclass
+from time import perf_counter
 
 import torch
 from skorch import NeuralNet
@@ -23,6 +24,9 @@ __all__ = ["StopTraining", "build_net", "diverged", "refuse_early_stopping"]
 
 # Longer gradients, all parameters together, are cut to this norm.
 _MOST_GRADIENT = 1.0
+# After a checkpoint there is none for so many times as long as it took: a twentieth of
+# the time at most goes into them, however short the epochs.
+_REST = 20
 
 
 class StopTraining(Exception):
@@ -107,7 +111,8 @@ class _Epoch:
 class Net(NeuralNet):
     """skorch's net around an objective: a module whose output is the loss.
 
-    With `save`, a function of a Checkpoint, that is called every `save_every` steps.
+    With `save`, a function of a Checkpoint, that is called every `save_every` steps, or
+    more rarely where it takes long.
     """
 
     def __init__(
@@ -131,7 +136,7 @@ class Net(NeuralNet):
         # Once, and not by callbacks: they would be asked before and after each step.
         self.clipped = [*self.module_.parameters()]
         self.scheduler = LambdaLR(self.optimizer_, self.schedule)
-        self.interrupted, self.due = None, self.save_every
+        self.interrupted, self.due, self.rests_until = None, self.save_every, 0.0
         return self
 
     def get_params_for_optimizer(self, prefix, named_parameters):
@@ -200,10 +205,13 @@ class Net(NeuralNet):
             self._save_if_due()
 
     def _save_if_due(self, epoch=None):
-        n_steps = self.scheduler.last_epoch
-        if self.save is not None and n_steps >= self.due:
-            self.save(self.checkpoint(epoch))
-            self.due = n_steps + self.save_every
+        n_steps, start = self.scheduler.last_epoch, perf_counter()
+        if self.save is None or n_steps < self.due or start < self.rests_until:
+            return
+        self.save(self.checkpoint(epoch))
+        self.due = n_steps + self.save_every
+        end = perf_counter()
+        self.rests_until = end + _REST * (end - start)
 
     def checkpoint(self, epoch=None):
         """Return all that the rest of the training depends on.

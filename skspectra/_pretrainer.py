@@ -151,8 +151,9 @@ class MaskedSpectralPretrainer(
         `random_state=None` the first call's seed is taken. One folder belongs to one
         training: other data, parameters or versions are refused. None keeps nothing.
     checkpoint_every : float, default=1
-        Number of epochs between checkpoints; below 1 there are several an epoch.
-        How often changes no weight.
+        Number of epochs between checkpoints; below 1 there are several an epoch. There
+        are fewer where writing them would take more than a twentieth of the time. How
+        many changes no weight.
     callbacks : list of skorch callbacks, default=None
         Told of each epoch and batch. What they keep is in no checkpoint.
     random_state : int, RandomState instance or None, default=None

@@ -27,6 +27,12 @@ X = np.random.RandomState(0).randn(40, 24).cumsum(axis=1)
 N_STEPS = 3 * 4  # epochs of 16, 16 and 8 rows
 
 
+@pytest.fixture(autouse=True)
+def no_rest(monkeypatch):
+    """Write every checkpoint that is asked for, however short the steps."""
+    monkeypatch.setattr("skspectra._net._REST", 0)
+
+
 def small(folder=None, **options):
     options = {"max_epochs": 4, "checkpoint_every": 1 / 3, "random_state": 0} | options
     return MaskedSpectralPretrainer(
@@ -334,6 +340,18 @@ def test_two_checkpoints_are_kept_and_nothing_is_left_lying_about(tmp_path):
         f"step-{N_STEPS - 1:012d}.checkpoint",
         f"step-{N_STEPS:012d}.checkpoint",
     ]
+
+
+@pytest.mark.parametrize("rest, n_saves", [(0, N_STEPS + 1), (1e9, 2)])
+def test_checkpoints_take_a_part_of_the_time_at_most(
+    rest, n_saves, tmp_path, monkeypatch
+):
+    """The first is written, and the last, which is the finished training."""
+    monkeypatch.setattr("skspectra._net._REST", rest)
+    replace, written = os.replace, []
+    monkeypatch.setattr(os, "replace", lambda *a: (written.append(a), replace(*a)))
+    small(tmp_path).fit(X)
+    assert len(written) == n_saves
 
 
 def test_a_checkpoint_holds_tensors_and_text_alone(saved):
