@@ -521,8 +521,8 @@ def _refuse_strings(values, name):
             except ValueError:  # scikit-learn says so
                 return
             raise TypeError(
-                f"{name} holds strings, such as {str(value)!r}. Make numbers of them first, "
-                "with astype(float) or pandas.to_numeric."
+                f"{name} holds strings, such as {str(value)!r}. Make numbers of them "
+                "first, with astype(float) or pandas.to_numeric."
             )
 
 

@@ -2,8 +2,8 @@
 
 One table. Its rows are numbered as in a catalogue of 78 inputs; of these, damaged and
 foreign checkpoint files (66 to 69) and models of older versions (75) are tested
-elsewhere, and an overflow of float16 on a GPU (5) cannot happen: no training here is
-computed in float16.
+elsewhere. An overflow of float16 (5) cannot happen: nothing is computed in it. Spectra
+of a shifted instrument (78) are valid numbers, which only column names can tell (47).
 """
 
 import datetime
