@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from ikpls.numpy import PLS
-from sklearn.model_selection import GroupKFold, KFold, check_cv
+from sklearn.model_selection import KFold, check_cv
 
+from skspectra._folds import group_folds
 from skspectra._inputs import check_groups
 
 __all__ = [
@@ -122,8 +123,8 @@ def make_splits(
 
 def _default_folds(
     n_splits: int, n_samples: int, groups: np.ndarray | None
-) -> KFold | GroupKFold:
-    """Return the splitter that an integer cv stands for."""
+) -> KFold | list[tuple[np.ndarray, np.ndarray]]:
+    """Return the splitter, or the splits, that an integer cv stands for."""
     if groups is None:
         return KFold(min(n_splits, n_samples), shuffle=True, random_state=0)
     n_groups = len(np.unique(groups))
@@ -132,7 +133,7 @@ def _default_folds(
             "groups must hold at least 2 different groups, one to train on and one "
             "to hold out. Got n_groups=1."
         )
-    return GroupKFold(min(n_splits, n_groups))
+    return group_folds(min(n_splits, n_groups), groups)
 
 
 def select_n_components(

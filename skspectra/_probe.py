@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
-from sklearn.model_selection import GroupKFold
+
+from skspectra._folds import group_folds
 
 # Penalties of the ridge regressions, for spectra at distance 1 from their centre.
 _PENALTIES = np.logspace(-8, 2, 21)
@@ -62,7 +63,7 @@ def _grouped_penalty(x, y, groups):
     """
     products, errors = x @ x.T, []
     n_splits = min(5, len(np.unique(groups)))
-    for train, test in GroupKFold(n_splits).split(y, groups=groups):
+    for train, test in group_folds(n_splits, groups):
         within, across = products[np.ix_(train, train)], products[np.ix_(test, train)]
         mean = within.mean(axis=0)
         across = across - across.mean(axis=1, keepdims=True) - mean + mean.mean()

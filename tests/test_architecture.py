@@ -42,6 +42,7 @@ LAYERS = [
         "_strict_json",
         "_whole_file",
         "_checkpoint",
+        "_folds",
         "_net",
         "_provenance",
         "_scaling",

@@ -24,6 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks as checks
 
 from skspectra import PLSRegressionCV
+from skspectra._folds import group_folds
 from skspectra._pls_path import make_splits, select_n_components
 
 BY_HAND = [
@@ -375,8 +376,27 @@ def test_groups_are_kept_whole_by_an_integer_cv():
     for train, test in splits:
         assert not set(groups[train]) & set(groups[test])
     ours = PLSRegressionCV(6).fit(X, y, groups=groups)
-    theirs = PLSRegressionCV(6, cv=list(GroupKFold(5).split(X, y, groups))).fit(X, y)
+    theirs = PLSRegressionCV(6, cv=group_folds(5, groups)).fit(X, y)
     assert_array_equal(ours.rmsecv_, theirs.rmsecv_)
+
+
+def test_groups_of_one_size_are_dealt_out_from_the_last():
+    groups = np.array([f"sample {i // 3}" for i in range(18)])
+    held_out = [sorted(set(groups[test])) for _, test in group_folds(2, groups)]
+    assert held_out == [
+        ["sample 1", "sample 3", "sample 5"],
+        ["sample 0", "sample 2", "sample 4"],
+    ]
+
+
+def test_the_largest_group_goes_first_and_then_where_rows_are_fewest():
+    groups = np.repeat(["a", "b", "c", "d", "e"], [1, 2, 8, 4, 3])
+    folds = group_folds(2, groups)
+    assert [set(groups[test]) for _, test in folds] == [{"c", "a"}, {"d", "e", "b"}]
+    theirs = GroupKFold(2).split(groups, groups=groups)  # no two of one size
+    for ours, expected in zip(folds, theirs, strict=True):
+        assert_array_equal(ours[0], expected[0])
+        assert_array_equal(ours[1], expected[1])
 
 
 def test_replicates_make_the_error_look_smaller_unless_grouped():
