@@ -1,6 +1,7 @@
 """Fit and score one estimator on one split: the one loop behind every figure here."""
 
 import sys
+import warnings
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -66,8 +67,11 @@ def run_trials(estimators, samples, splits, *, n_jobs, verbose):
         Split by split, and in each the estimators in their own order.
     """
     tasks = [(name, split) for split in splits for name in estimators]
+    # scikit-learn before 1.7 leaves the filters behind when it goes to other processes.
+    filters = warnings.filters
     results = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_try)(name, estimators[name], samples, split) for name, split in tasks
+        delayed(_try)(name, estimators[name], samples, split, filters)
+        for name, split in tasks
     )
     bar = tqdm(
         results, total=len(tasks), unit="fit", file=sys.stderr, disable=not verbose
@@ -77,10 +81,12 @@ def run_trials(estimators, samples, splits, *, n_jobs, verbose):
     return trials
 
 
-def _try(name, estimator, samples, split):
+def _try(name, estimator, samples, split, filters):
     """Run one trial; an error leaves with the estimator and the fold named."""
     try:
-        return _fit_and_score(name, estimator, samples, split)
+        with warnings.catch_warnings():
+            warnings.filters = filters
+            return _fit_and_score(name, estimator, samples, split)
     except Exception as error:
         error.add_note(
             f"This happened to the estimator {name!r} in {split.describe()}."

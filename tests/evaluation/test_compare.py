@@ -1,6 +1,7 @@
 """compare: the same folds, nothing on both sides, an honest interval."""
 
 import re
+import warnings
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -63,6 +64,14 @@ class LabelledWitness(Witness):
 
     _uses_unlabelled_rows = False
     seen = []
+
+
+class Grumbler(DummyRegressor):
+    """Warns whenever it is fitted."""
+
+    def fit(self, X, y):
+        warnings.warn("of little use", FutureWarning, stacklevel=2)
+        return super().fit(X, y)
 
 
 @pytest.fixture(autouse=True)
@@ -353,9 +362,11 @@ def test_single_rows_leave_out_what_needs_a_spread(samples):
 # ---------------------------------------------------------- seeds and jobs
 
 
-def test_figures_do_not_depend_on_n_jobs(samples):
+@pytest.mark.filterwarnings("ignore:of little use:FutureWarning")
+def test_neither_figures_nor_warnings_depend_on_n_jobs(samples, capfd):
     X, y, groups = samples
     rivals = {**RIVALS, "forest": RandomForestRegressor(3, max_depth=2)}
+    rivals["grumbler"] = Grumbler()
     one, two = (
         compare(rivals, X, y, groups=groups, random_state=0, n_jobs=n_jobs)
         for n_jobs in (1, 2)
@@ -364,6 +375,7 @@ def test_figures_do_not_depend_on_n_jobs(samples):
     pd.testing.assert_frame_equal(
         one.folds.drop(columns="fit_seconds"), two.folds.drop(columns="fit_seconds")
     )
+    assert "of little use" not in capfd.readouterr().err
 
 
 def test_random_state_decides_and_numpys_generator_is_left_alone(samples):
