@@ -228,6 +228,7 @@ def check_spectra(estimator, X, *, reset=False, y="no_validation", **options):
             estimator._column_axis = axis
     try:
         X = _numbers(X, "X")
+        _refuse_double_columns(X)
         if getattr(X, "ndim", 2) > 2:
             raise ValueError(
                 f"Expected 2D array, got {X.ndim}D array of shape {tuple(X.shape)} "
@@ -486,6 +487,17 @@ def _numbers(values, name):
         if kind == "object":
             _refuse_strings(values, name)
     return values
+
+
+def _refuse_double_columns(X):
+    """Raise if two columns of a frame have one name, as newer scikit-learn does."""
+    columns = getattr(X, "columns", None)
+    if isinstance(columns, pd.Index) and not columns.is_unique:
+        double = columns[columns.duplicated()][0]
+        raise ValueError(
+            "The columns of X must have different names. Got more than one "
+            f"{_quoted(double)}."
+        )
 
 
 def _dtypes(values):
