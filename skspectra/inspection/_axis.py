@@ -97,7 +97,8 @@ def check_labels(labels, owner):
     try:
         for name, positions in labels.items():
             positions = np.atleast_1d(positions)
-            if not isinstance(name, str) or positions.dtype.kind not in "iuf":
+            numbers = positions.ndim == 1 and positions.dtype.kind in "iuf"
+            if not isinstance(name, str) or not numbers:
                 raise TypeError
             marks += [(float(position), name) for position in positions]
     except (AttributeError, TypeError, ValueError):
