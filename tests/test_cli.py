@@ -669,7 +669,16 @@ def test_a_refusal_leaves_the_standard_output_of_the_process_empty():
     assert result.stderr == "Error: none.csv: No such file or directory.\n"
 
 
+@pytest.fixture
+def interruptible():
+    """Let processes be interrupted; a shell starts its background deaf to that."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_run_ends_quietly_with_code_130():
     make_table().to_csv("meat.csv", index=False)
     with subprocess.Popen(

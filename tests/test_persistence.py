@@ -429,6 +429,9 @@ def test_threads_may_save_and_load_at_once(tmp_path):
 DATA = Path(__file__).parent / "data"
 
 
+@pytest.mark.filterwarnings(  # they may have been written by another scikit-learn
+    "ignore::sklearn.exceptions.InconsistentVersionWarning"
+)
 @pytest.mark.parametrize("name", ["pipeline", "stack"])
 def test_files_of_earlier_versions_stay_loadable(name):
     # Written by version 0.1.0.dev0: spectra, and in the last column what the model

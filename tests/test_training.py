@@ -206,7 +206,9 @@ def test_compiling_changes_neither_the_numbers_nor_needs_repeating(counter, opti
     np.testing.assert_allclose(compiled.loss_curve_, plain.loss_curve_, rtol=1e-5)
     np.testing.assert_allclose(compiled.transform(X), plain.transform(X), atol=1e-5)
     # Batches of 16 and of 8: two shapes, or one for all sizes. And twelve steps.
-    assert 1 <= counter.frame_count <= 3
+    # torch 2.6 cuts a graph in two at a Fourier transform of any size.
+    most = 5 if torch.__version__ < "2.7" and "encoder" in options else 3
+    assert 1 <= counter.frame_count <= most
     assert pickle.loads(pickle.dumps(compiled)).score(X) == compiled.score(X)
 
 
