@@ -9,7 +9,7 @@ import inspect
 from importlib import import_module
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.utils import Bunch
 
 # Estimators whose methods compute with numpy what their arrays say. Those in native
 # code that trusts its arrays (libsvm, trees) could be made to read beyond them.
@@ -17,7 +17,6 @@ _SKLEARN = {
     "sklearn.cross_decomposition": ("PLSRegression",),
     "sklearn.decomposition": ("PCA", "TruncatedSVD"),
     "sklearn.discriminant_analysis": ("LinearDiscriminantAnalysis",),
-    "sklearn.dummy": ("DummyClassifier", "DummyRegressor"),
     "sklearn.feature_selection": ("VarianceThreshold",),
     "sklearn.frozen": ("FrozenEstimator",),
     "sklearn.linear_model": (
@@ -230,7 +229,8 @@ def network(kind):
 
 def pretrainer(value, sizes):
     """Check a fitted pretrainer, frozen or not."""
-    inner = getattr(value, "estimator", value)
+    frozen = name_in(SKLEARN, value) == "FrozenEstimator"
+    inner = value.estimator if frozen else value
     if name_in(OWN, inner) != "MaskedSpectralPretrainer" or not hasattr(
         inner, "module_"
     ):
@@ -251,9 +251,10 @@ def labels(value, sizes):
     return fine and sizes.setdefault("n_targets", len(value)) == len(value)
 
 
-def anything(value, sizes):
-    """Pass all plain values; no method reads them."""
-    return not isinstance(value, BaseEstimator)
+def origin(value, sizes):
+    """Check what a fit tells of its origin: of that, only the rows are ever read."""
+    rows = value.get("rows") if type(value) is Bunch else None
+    return array(None, dtype="uint64")(rows, {})
 
 
 def held_out_errors(value, sizes):
@@ -373,7 +374,7 @@ FITTED = {
 # What any of them may have besides.
 BESIDES = {
     "feature_names_in_": array("n_features_in_", dtype="object", finite=False),
-    "provenance_": anything,
+    "provenance_": origin,
     "_column_axis": _CHANNEL,
     "_sklearn_output_config": named(words("default", "pandas", "polars")),
 }

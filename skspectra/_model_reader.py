@@ -51,11 +51,15 @@ def read(node: object, arrays: dict[str, np.ndarray]) -> tuple[BaseEstimator, di
 
 
 _MOST_LETTERS = 2**20
+# scikit-learn asks a pipeline three times for what it asks its only step once: a dozen
+# inside each other take seconds, twice as many weeks.
+_MOST_PARTS, _MOST_NESTED = 500, 7
 
 
 class _Reader:
     def __init__(self, arrays):
         self.arrays, self.parts = arrays, {}
+        self.n_nested, self.work = 0, 0
 
     def value(self, node):
         """Return the value of a node."""
@@ -150,7 +154,7 @@ class _Reader:
         return generator
 
     def _read_module(self, content):
-        from skspectra._modules import check_description, rebuild
+        from skspectra._modules import MOST_WORK, check_description, rebuild
 
         description, names = self._pair(content)
         if isinstance(names, str):
@@ -160,7 +164,12 @@ class _Reader:
             raise ModelFileError("the weights of a network have no names")
         weights = {part: self._read_array(name) for part, name in names.items()}
         try:
-            check_description(description, weights)
+            self.work += check_description(description, weights)
+            if self.work > MOST_WORK:
+                raise ValueError(
+                    f"for a spectrum, {self.work} pairs of patches would be compared, "
+                    f"and {MOST_WORK} may be"
+                )
             return rebuild(description, weights)
         except ValueError as error:
             raise ModelFileError(
@@ -176,7 +185,14 @@ class _Reader:
             raise ModelFileError(
                 f"it names the class {shown(name)}, which is not known"
             )
+        self.n_nested += 1
+        if self.n_nested > _MOST_NESTED or len(self.parts) >= _MOST_PARTS:
+            raise ModelFileError(
+                f"it holds more than {_MOST_PARTS} estimators, or more than "
+                f"{_MOST_NESTED} inside each other"
+            )
         parameters, state = self._read_dict(content[1]), self._read_dict(content[2])
+        self.n_nested -= 1
         known = kinds.arguments(cls)
         _check_names(name, parameters.keys() <= known - kinds.LEFT_OUT)
         _check_names(name, state.keys().isdisjoint(known))
@@ -228,13 +244,34 @@ def _check_own_state(name, cls, state):
             )
 
 
-def _check_state(name, cls, state):
-    """Refuse what would take the place of a method, and arrays of many sides.
+_MOST_COLUMNS = 2**18
+_NO_SIZES = ("n_samples", "classes_", "n_iter_")  # whole numbers of any size
 
-    Two spectra, whose result is looked at, cannot be spread out by a table.
+
+def _check_state(name, cls, state):
+    """Refuse what would take the place of a method, and what could spread spectra out.
+
+    Two spectra, whose result is looked at, cannot be spread out by a table; they could
+    by a number of columns.
     """
     for key, value in state.items():
         plain = re.fullmatch(r"_?[A-Za-z][A-Za-z0-9_]*", key)
-        _check_names(name, plain and not callable(getattr(cls, key, None)))
+        _check_names(name, plain and not hasattr(cls, key))
         if getattr(value, "ndim", 0) > 2 and key != "mse_path_":
             raise ModelFileError(f"{key} of a {name} has {value.ndim} sides")
+        if not key.startswith(_NO_SIZES) and _largest(value) > _MOST_COLUMNS:
+            raise ModelFileError(
+                f"{key} of a {name} is above {_MOST_COLUMNS}, the most columns"
+            )
+
+
+def _largest(value):
+    """Return the largest whole number in a value, or 0."""
+    if isinstance(value, dict):
+        value = [*value.values()]
+    if isinstance(value, list | tuple):
+        return max(map(_largest, value), default=0)
+    if isinstance(value, int | np.integer):
+        return value
+    whole = isinstance(value, np.ndarray) and value.dtype.kind in "iu"
+    return value.max(initial=0) if whole else 0

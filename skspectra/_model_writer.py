@@ -75,6 +75,8 @@ class _Writer:
             return {kind: self._fields(value, where)}
         if isinstance(value, np.generic) and value.dtype.name in kinds.NUMBERS:
             return {"number": [value.dtype.name, self.value(value.item(), where)]}
+        if isinstance(value, range) or hasattr(value, "to_numpy"):  # an x_axis
+            value = np.asarray(value)
         if isinstance(value, np.ndarray):
             return self._array(value, where)
         if isinstance(value, np.random.RandomState):

@@ -11,7 +11,7 @@ from torch import nn
 
 from skspectra.nn import MaskedAutoencoder, SpectralEncoder, SpectralPredictor
 
-__all__ = ["check_description", "describe", "rebuild"]
+__all__ = ["MOST_WORK", "check_description", "describe", "rebuild"]
 
 # What a description may say: a number, from the least, or one of some words.
 _ENCODER = {
@@ -41,9 +41,10 @@ _DESCRIPTIONS = {
 _KINDS = {each.__name__: each for each in (MaskedAutoencoder, SpectralPredictor)}
 
 # What a small file could say to keep a computer busy. Blocks are built before their
-# weights can be looked at; attention compares all pairs of tokens in each block, and
-# 2**29 comparisons take about two seconds.
-_MOST_CHANNELS, _MOST_BLOCKS, _MOST_TOKENS, _MOST_PAIRS = 2**20, 128, 2**15, 2**29
+# weights can be looked at; in each, every head compares all pairs of tokens, and 2**28
+# comparisons take about a second. Large models may take longer, by their weights.
+_MOST_CHANNELS, _MOST_BLOCKS, _MOST_TOKENS, MOST_WORK = 2**20, 128, 2**15, 2**28
+_WORK_OF_A_WEIGHT = 2**10
 
 
 def describe(module: nn.Module) -> tuple[dict, dict[str, np.ndarray]]:
@@ -143,7 +144,7 @@ def _filled(part, weights, prefix=""):
     return twin
 
 
-def check_description(description: object, weights: Mapping[str, np.ndarray]) -> None:
+def check_description(description: object, weights: Mapping[str, np.ndarray]) -> int:
     """Refuse a description from an unknown source that is false or asks for too much.
 
     After this, and as long as the weights are in memory already, `rebuild` takes less
@@ -155,6 +156,12 @@ def check_description(description: object, weights: Mapping[str, np.ndarray]) ->
         What is said to be a description.
     weights : dict of ndarray
         What comes with it.
+
+    Returns
+    -------
+    int
+        How many pairs of patches the heads compare, beyond what such weights may. Of
+        all the modules in a file at most `MOST_WORK` together.
 
     Raises
     ------
@@ -169,20 +176,29 @@ def check_description(description: object, weights: Mapping[str, np.ndarray]) ->
     encoder = description["encoder"]
     n_tokens = -(-encoder["n_channels"] // encoder["patch_size"])
     depths = encoder["depth"], description.get("decoder_depth", 0)
-    attending = depths[1] + depths[0] * (encoder["encoder"] == "transformer")
     n_blocks = len({name for name in map(_block_of, weights) if name})
-    if max(depths) > min(_MOST_BLOCKS, n_blocks) or (
-        n_tokens > _MOST_TOKENS or attending * n_tokens**2 > _MOST_PAIRS
-    ):
+    if max(depths) > min(_MOST_BLOCKS, n_blocks) or n_tokens > _MOST_TOKENS:
         raise ValueError(
             f"{max(depths)} blocks of {n_tokens} patches are described, and weights of "
             f"{n_blocks} blocks came with it. At most {_MOST_BLOCKS} blocks and "
-            f"{_MOST_TOKENS} patches are allowed, and with attention {_MOST_PAIRS} "
-            "pairs of patches"
+            f"{_MOST_TOKENS} patches are allowed"
         )
     for name, array in weights.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ValueError(f"the weights {name!a} are not finite")
+            raise ValueError(f"the weights {name!a:.80} are not finite")
+    n_weights = sum(array.size for array in weights.values())
+    return max(0, _comparisons(description, n_tokens) - _WORK_OF_A_WEIGHT * n_weights)
+
+
+def _comparisons(description, n_tokens):
+    """Return how often attention compares two tokens; wide ones count for more."""
+    encoder = description["encoder"]
+    n_heads = encoder["n_heads"] + encoder["embed_dim"] // 32
+    in_encoder = encoder["depth"] * n_heads * (encoder["encoder"] == "transformer")
+    if "decoder_dim" not in description:
+        return n_tokens**2 * in_encoder
+    n_heads = description["decoder_n_heads"] + description["decoder_dim"] // 32
+    return n_tokens**2 * (in_encoder + description["decoder_depth"] * n_heads)
 
 
 def _block_of(name):
@@ -221,7 +237,8 @@ def _check_weights(expected, found):
     )
     if differing:
         listed = [
-            f"{name!a}: {_shown(wanted.get(name))} wanted, {_shown(got.get(name))} got"
+            f"{name!a:.80}: {_shown(wanted.get(name))} wanted, "
+            f"{_shown(got.get(name))} got"
             for name in differing[:5]
         ]
         listed += [f"and {len(differing) - 5} more"] if len(differing) > 5 else []

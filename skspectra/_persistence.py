@@ -21,6 +21,7 @@ _PACKAGES = ("skspectra", "scikit-learn", "numpy", "torch")
 # Channels of a spectrum, and of all that are computed when a model is tried out: a
 # normaliser in a file of a few bytes could ask for any number.
 _MOST_CHANNELS, _MOST_COMPUTED = 2**18, 2**22
+_WIDEST = 2**28  # products of numbers that a derivative takes, a fifth of a second
 # Where estimators keep what spectra look like.
 _CENTRES = ("mean_", "x_mean_", "_x_mean", "center_", "data_min_")
 
@@ -194,6 +195,9 @@ def _try_out(model, most_channels):
         raise ModelFileError(
             f"its number of channels is {shown(n_channels)}, and {most_channels} may be"
         )
+    window = min(getattr(model, "window", 1), n_channels)
+    if window * n_channels > _WIDEST:
+        raise ModelFileError(f"a window of {window} channels would take too long")
     X = _typical_spectra(first, n_channels)
     results = [
         np.asarray(getattr(model, method)(X))

@@ -189,6 +189,15 @@ def test_names_of_channels_and_their_check_come_back(tmp_path):
         load_model(tmp_path / "numbers").transform(numbers[numbers.columns[::-1]])
 
 
+def test_an_axis_of_any_kind_is_kept(tmp_path):
+    for axis in (range(900, 912), pd.Series(AXIS), pd.Index(AXIS)):
+        model = tiny_pretrainer(x_axis=axis, max_epochs=0).fit(X)
+        save_model(model, tmp_path / "model", overwrite=True)
+        loaded = load_model(tmp_path / "model")
+        assert_equal(loaded.x_axis, np.asarray(axis))
+        assert_equal(clone(loaded).fit(X).x_axis_, model.x_axis_)
+
+
 def test_a_state_of_random_numbers_is_kept(tmp_path):
     model = tiny_pretrainer(random_state=np.random.RandomState(3)).fit(X)
     model.random_state.normal()  # leaves half of a pair behind
