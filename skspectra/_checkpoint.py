@@ -82,7 +82,7 @@ class CheckpointFolder:
                 f"Another training uses checkpoint_dir={str(self.folder)!r}. Wait for "
                 "it, or give each training a folder of its own."
             ) from None
-        for left_behind in self.folder.glob(f"*{TEMPORARY}"):
+        for left_behind in self.folder.glob(f"step-*.checkpoint.*{TEMPORARY}"):
             left_behind.unlink()
         return self
 

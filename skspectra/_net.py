@@ -88,7 +88,7 @@ class _WholeBatches:
 
     def __init__(self, dataset, batch_size, shuffle):
         self.tensors = dataset.tensors
-        self.batch_size = batch_size
+        self.batch_size = int(batch_size)  # torch refuses numbers of numpy
         self.order = torch.randperm if shuffle else torch.arange
 
     def draw_order(self):

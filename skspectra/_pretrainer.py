@@ -523,10 +523,14 @@ class MaskedSpectralPretrainer(
 
     def _seed(self):
         """Return what `random_state` stands for; of None a checkpoint may decide."""
-        found = None
-        if self.random_state is None and self.checkpoint_dir is not None:
-            found = first_seed(self.checkpoint_dir)
-        return seed_of(self.random_state) if found is None else found
+        kept = self._kept_seed() if self.random_state is None else None
+        return seed_of(self.random_state) if kept is None else kept
+
+    def _kept_seed(self):
+        """Return the seed of the training that a fit would go on with, or None."""
+        if self.checkpoint_dir is None or self.max_epochs == 0:
+            return None
+        return first_seed(self.checkpoint_dir)
 
     def _transport(self, X, mean, scale):
         """Return the transport term of the loss, or None."""

@@ -70,8 +70,9 @@ def fingerprint(*arrays: np.ndarray) -> str:
 def hash_rows(X: np.ndarray) -> np.ndarray:
     """Return a hash of the shape of each spectrum.
 
-    Offset and scale are taken out before, and rounding: a spectrum has the same hash
-    before and after :class:`skspectra.InstanceNormalizer`, and flat ones are all alike.
+    Offset and scale are taken out before, and the rounding of float64: a spectrum has
+    the same hash before and after :class:`skspectra.InstanceNormalizer`, and flat ones
+    are all alike. In float32 most have it too; written with six digits, only a part.
 
     Parameters
     ----------

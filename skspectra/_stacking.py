@@ -325,7 +325,9 @@ class SpectralStackingRegressor(RegressorMixin, PicklableEstimator, BaseEstimato
             return
         if not isinstance(pretrainer, FrozenEstimator):
             X = self._views.look(X)[ENCODED]
-        self.pretrainer_, self.encoder_origin_ = fit_pretrainer(pretrainer, X, rng)
+        self.pretrainer_, self.encoder_origin_ = fit_pretrainer(
+            pretrainer, X, rng, any_seed=self.random_state is None
+        )
 
     def _fit_targets(self, X, y, groups, seed):
         """Fit each column of y to the rows where it is known."""

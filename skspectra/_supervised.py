@@ -116,7 +116,9 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
         groups = check_groups(groups, X)
         seed = seed_of(self.random_state)
         rng = generator(seed)
-        pretrainer, origin = fit_pretrainer(self.pretrainer, X, rng)
+        pretrainer, origin = fit_pretrainer(
+            self.pretrainer, X, rng, any_seed=self.random_state is None
+        )
         self._check_axis_of(pretrainer, table, X_val)
         self.pretrainer_, self.encoder_origin_ = pretrainer, origin
         labelled = ~np.isnan(y).all(axis=1)
@@ -208,7 +210,7 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
         self.n_iter_ = len(result.loss_curve)
 
 
-def fit_pretrainer(pretrainer, X, random_state):
+def fit_pretrainer(pretrainer, X, random_state, *, any_seed):
     """Return a fitted pretrainer, and where its encoder's weights came from.
 
     Parameters
@@ -219,6 +221,9 @@ def fit_pretrainer(pretrainer, X, random_state):
         All spectra that `fit` got.
     random_state : RandomState
         Seeds a pretrainer that has no seed of its own.
+    any_seed : bool
+        Whether no seed was asked for: then a checkpoint of such a pretrainer is gone
+        on with, whatever its seed.
 
     Returns
     -------
@@ -240,7 +245,9 @@ def fit_pretrainer(pretrainer, X, random_state):
         )
     own = MaskedSpectralPretrainer() if pretrainer is None else clone(pretrainer)
     if own.random_state is None:
-        own.set_params(random_state=seed)
+        own._validate_params()
+        kept = own._kept_seed() if any_seed else None
+        own.set_params(random_state=seed if kept is None else kept)
     return own.fit(X), "fit" if own.max_epochs else "scratch"
 
 

@@ -6,7 +6,6 @@ import math
 import os
 import shutil
 import threading
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Number
@@ -18,6 +17,7 @@ from torch.utils.data import TensorDataset
 
 from skspectra._checkpoint import CheckpointFolder, differences
 from skspectra._inference import explaining_memory, resolve_device, resolve_precision
+from skspectra._inputs import warn_caller
 from skspectra._net import StopTraining, build_net, diverged, refuse_early_stopping
 from skspectra._provenance import fingerprint, versions
 from skspectra._seeding import seeded
@@ -271,11 +271,9 @@ def _keep(net, folder, found, origin, every):
                 f"{other}. Make these equal, or take another checkpoint_dir."
             )
         if other := differences(found.state["machine"], machine):
-            warnings.warn(
+            warn_caller(
                 f"The training goes on on another machine: {other}. The last digits "
-                "will differ from those of an uninterrupted training.",
-                UserWarning,
-                stacklevel=5,
+                "will differ from those of an uninterrupted training."
             )
     common = {"origin": origin, "machine": machine}
 

@@ -15,7 +15,11 @@ from safetensors.torch import load
 from sklearn.model_selection import cross_val_score
 from skorch.callbacks import Callback
 
-from skspectra import MaskedSpectralPretrainer, SpectralRegressor
+from skspectra import (
+    MaskedSpectralPretrainer,
+    SpectralRegressor,
+    SpectralStackingRegressor,
+)
 from skspectra import _training as training
 from skspectra._checkpoint import Checkpoint, CheckpointFolder
 from skspectra._training import train
@@ -63,11 +67,11 @@ class Interrupt(Callback):
     """Press Ctrl-C in a step, before anything of it is kept."""
 
     def __init__(self, in_step):
-        self.in_step, self.n_steps = in_step, 0
+        self.in_step, self.n_steps_ = in_step, 0
 
     def on_batch_end(self, net, training, **kwargs):
-        self.n_steps += training
-        if self.n_steps == self.in_step:
+        self.n_steps_ += training
+        if self.n_steps_ == self.in_step:
             raise KeyboardInterrupt
 
 
@@ -267,8 +271,10 @@ def test_what_changes_no_weight_may_change(tmp_path, capsys):
 def test_another_machine_is_told_of(tmp_path, monkeypatch):
     interrupted(tmp_path, 8)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
-    with pytest.warns(UserWarning, match="n_threads was .* and is 7.*last digits"):
-        small(tmp_path).fit(X)
+    message = "n_threads was .* and is 7.*last digits"
+    with pytest.warns(UserWarning, match=message) as caught:
+        SpectralRegressor(small(tmp_path), strategy="probe").fit(X, X[:, 3])
+    assert caught[0].filename == __file__
 
 
 @pytest.fixture
@@ -333,10 +339,12 @@ def test_another_format_is_refused(tmp_path, monkeypatch):
 def test_two_checkpoints_are_kept_and_nothing_is_left_lying_about(tmp_path):
     left_behind = tmp_path / "step-000000000003.checkpoint.abc.tmp"
     left_behind.write_bytes(b"half")
+    (tmp_path / "notes.tmp").write_text("the user's own")
     small(tmp_path).fit(X)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [
         "lock",
+        "notes.tmp",
         f"step-{N_STEPS - 1:012d}.checkpoint",
         f"step-{N_STEPS:012d}.checkpoint",
     ]
@@ -449,6 +457,38 @@ def test_a_regressor_goes_on_with_its_pretrainer(tmp_path):
     # In a cross-validation each fold is another training, and says so.
     with pytest.raises(CheckpointError, match="data was"):
         cross_val_score(model, X, y, cv=2, error_score="raise")
+
+
+@pytest.mark.parametrize(
+    "nest",
+    [
+        lambda inner, **seed: SpectralRegressor(inner, strategy="probe", **seed),
+        lambda inner, **seed: SpectralStackingRegressor(inner, cv=2, **seed),
+    ],
+)
+def test_a_pretrainer_inside_goes_on_whatever_the_seed_unless_one_is_asked_for(
+    nest, tmp_path
+):
+    y = X[:, 3]
+    stopped = small(tmp_path, callbacks=[Interrupt(8)], random_state=None)
+    with pytest.raises(KeyboardInterrupt):
+        nest(stopped).fit(X, y)
+    inner = small(tmp_path, callbacks=None, random_state=None)
+    with pytest.raises(CheckpointError, match=r"random_state was \d+ and is \d+"):
+        nest(inner, random_state=0).fit(X, y)
+    resumed = nest(inner).fit(X, y).pretrainer_
+    seed = CheckpointFolder(tmp_path).load().state["origin"]["random_state"]
+    assert resumed.provenance_.seed == seed
+    undisturbed = small(random_state=seed)
+    undisturbed = nest(undisturbed).fit(X, y).pretrainer_
+    assert_same(resumed.module_, undisturbed.module_)
+
+
+def test_a_training_of_no_epochs_has_no_checkpoint(saved):
+    folder = saved[0].parent
+    saved[1].write_bytes(b"damaged")
+    for where in (folder, folder / "nowhere"):
+        assert small(where, max_epochs=0, random_state=None).fit(X).n_iter_ == 0
 
 
 def test_a_bad_interval_is_refused():

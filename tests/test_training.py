@@ -352,3 +352,12 @@ def test_compiling_without_a_compiler_is_refused_at_once(monkeypatch):
 def test_a_bad_choice_to_compile_is_refused():
     with pytest.raises(ValueError, match="'compile' parameter of MaskedSpectral"):
         small(compile="yes").fit(spectra())
+
+
+def test_whole_numbers_may_come_from_numpy():
+    """As a grid gives them that was made by np.array."""
+    X = spectra()
+    names = ["patch_size", "embed_dim", "depth", "decoder_dim", "max_epochs"]
+    whole = {name: getattr(small(), name) for name in [*names, "batch_size"]}
+    from_numpy = small(**{name: np.int64(value) for name, value in whole.items()})
+    np.testing.assert_array_equal(from_numpy.fit_transform(X), small().fit_transform(X))

@@ -139,7 +139,7 @@ def compare(
     training spectra, so this warns and counts the rows as `n_seen`. A spectrum is known
     again after offset and scale were changed, as by
     :class:`~skspectra.InstanceNormalizer`, and after the steps of its own pipeline;
-    one with other noise, resampled or treated outside is not.
+    one with other noise, rounded to few digits, resampled or treated outside is not.
 
     References
     ----------

@@ -1,7 +1,6 @@
 """Which test spectra a frozen part of an estimator has learnt from before."""
 
 import functools
-import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -12,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.validation import _num_samples
 
+from skspectra._inputs import warn_caller
 from skspectra.exceptions import TransductiveWarning
 
 __all__ = ["find_seen", "warn_of_seen"]
@@ -56,14 +56,13 @@ def warn_of_seen(trials):
         seen.update(split.test[trial.seen].tolist())
     for name, (tested, seen) in rows.items():
         if seen:
-            warnings.warn(
+            warn_caller(
                 f"Of the {len(tested)} test spectra of {name!r}, {len(seen)} were "
                 "among those that a frozen part of it was trained on before. Such a "
                 "comparison is transductive: spectra that come later may be predicted "
                 "worse. Pretrain on other spectra, or pass the pretrainer without "
                 "FrozenEstimator, so that it is pretrained inside each fold.",
                 TransductiveWarning,
-                stacklevel=4,
             )
 
 
