@@ -106,6 +106,7 @@ class _Epoch:
     order: Tensor  # of all rows
     n_rows: int = 0  # of them done
     total: Tensor | float = 0.0  # of their losses
+    random: dict | None = None  # states of the generators, where it goes on
 
 
 class Net(NeuralNet):
@@ -189,6 +190,8 @@ class Net(NeuralNet):
         self._set_training(training)
         epoch = self.interrupted or _Epoch(iterator.draw_order())
         self.interrupted = None
+        if epoch.random:  # callbacks that draw have been told twice that it begins
+            self._set_random(epoch.random)
         for batch in iterator.batches(epoch.order[epoch.n_rows :]):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
@@ -258,18 +261,22 @@ class Net(NeuralNet):
             self.history.new_epoch()
             for name, value in {"epoch": number, **curves}.items():
                 self.history.record(name, value)
+        random = _part(tensors, "random")
+        self._set_random(random)
         if "n_rows" in state:
             order, total = (
                 tensors[f"epoch.{name}"].to(self.device) for name in ("order", "total")
             )
-            self.interrupted = _Epoch(order, state["n_rows"], total)
+            self.interrupted = _Epoch(order, state["n_rows"], total, random)
         if self.patience is not None:
             self.patience.best_loss_, self.patience.best_epoch_ = state["best"]
             self.patience.best_state_ = _part(tensors, "best")
         self.due = state["n_steps"] + self.save_every
-        torch.set_rng_state(tensors["random.cpu"])
+
+    def _set_random(self, states):
+        torch.set_rng_state(states["cpu"])
         if self.device.type == "cuda":
-            torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
+            torch.cuda.set_rng_state(states["cuda"], self.device)
 
 
 def _named(prefix, tensors):

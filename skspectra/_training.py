@@ -254,7 +254,7 @@ def _comparable(value):
         return value
     if isinstance(value, Number):
         return value.item() if isinstance(value, np.generic) else value
-    array = np.asarray(value)
+    array = np.asarray(value, dtype=np.float64)
     return array.tolist() if array.size <= 8 else fingerprint(array)
 
 

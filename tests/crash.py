@@ -155,11 +155,17 @@ def newest(folder):
     return max(Path(folder).glob("*.checkpoint"), default=None)
 
 
+def await_checkpoint(folder):
+    latest = time.monotonic() + 60
+    while newest(folder) is None:
+        assert time.monotonic() < latest, "no checkpoint within a minute"
+        time.sleep(0.01)
+
+
 def after_first_checkpoint(task, folder, number):
     """Signal to a task that has saved; return what it said, None if it was killed."""
     child, reading = in_child(task)
-    while newest(folder) is None:
-        time.sleep(0.01)
+    await_checkpoint(folder)
     os.kill(child, number)
     with os.fdopen(reading) as pipe:
         said = pipe.read()
@@ -268,8 +274,7 @@ def interrupt(count):
 def want_the_same_folder(count):
     with a_folder() as folder:
         child, reading = in_child(lambda: pretrain(folder, max_epochs=2000))
-        while newest(folder) is None:
-            time.sleep(0.01)
+        await_checkpoint(folder)
         said = outcome(lambda: pretrain(folder, max_epochs=2000))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -78,8 +79,10 @@ class Interrupt(Callback):
 class Draw(Callback):
     """Take numbers from the generator that the training draws from."""
 
-    def on_epoch_end(self, net, **kwargs):
+    def on_epoch_begin(self, net, **kwargs):
         torch.rand(3)
+
+    on_train_begin = on_batch_begin = on_batch_end = on_epoch_end = on_epoch_begin
 
 
 class Count(Callback):
@@ -203,7 +206,7 @@ def test_early_stopping_goes_on_waiting(in_step, tmp_path):
 
 def test_a_finished_training_is_not_run_again(tmp_path):
     first = small(tmp_path).fit(X)
-    again = small(tmp_path, callbacks=[count := Count()]).fit(X)
+    again = small(tmp_path, checkpoint_every=7, callbacks=[count := Count()]).fit(X)
     assert count.n_steps == 0
     assert_same(again.module_, first.module_)
     assert again.loss_curve_ == first.loss_curve_ and again.n_iter_ == 4
@@ -256,8 +259,15 @@ def test_other_data_and_versions_are_refused_by_name(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match=r"data was .* SHA-256"):
         small(tmp_path).fit(other)
     versions = training.versions() | {"torch": "2.99"}
-    monkeypatch.setattr(training, "versions", lambda: versions)
-    with pytest.raises(CheckpointError, match=r"version of torch .* is '2\.99'"):
+    with monkeypatch.context() as later:
+        later.setattr(training, "versions", lambda: versions)
+        with pytest.raises(CheckpointError, match=r"version of torch .* is '2\.99'"):
+            small(tmp_path).fit(X)
+    # As precision="auto" decides on another processor.
+    monkeypatch.setattr(training, "autocast_dtype", lambda *_: torch.bfloat16)
+    with pytest.raises(
+        CheckpointError, match=r"arithmetic was .* is 'torch\.bfloat16'"
+    ):
         small(tmp_path).fit(X)
 
 
@@ -268,10 +278,24 @@ def test_what_changes_no_weight_may_change(tmp_path, capsys):
     assert_same(resumed.module_, small().fit(X).module_)
 
 
-def test_another_machine_is_told_of(tmp_path, monkeypatch):
+def test_an_axis_is_compared_by_its_values(tmp_path):
+    interrupted(tmp_path, 8, x_axis=list(range(24)))
+    with pytest.raises(CheckpointError, match=r"x_axis was '\w+' and is '\w+'"):
+        small(tmp_path, x_axis=np.arange(24) + 1).fit(X)
+    assert small(tmp_path, x_axis=np.arange(24.0)).fit(X).n_iter_ == 4
+
+
+@pytest.mark.parametrize(
+    "where, name, said",
+    [
+        (torch, "get_num_threads", "n_threads"),
+        (torch.backends.cpu, "get_cpu_capability", "instructions"),
+    ],
+)
+def test_another_machine_is_told_of(where, name, said, tmp_path, monkeypatch):
     interrupted(tmp_path, 8)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
-    message = "n_threads was .* and is 7.*last digits"
+    monkeypatch.setattr(where, name, lambda: 7)
+    message = f"{said} was .* and is 7.*last digits"
     with pytest.warns(UserWarning, match=message) as caught:
         SpectralRegressor(small(tmp_path), strategy="probe").fit(X, X[:, 3])
     assert caught[0].filename == __file__
@@ -295,6 +319,14 @@ def test_a_truncated_checkpoint_is_refused_by_name(saved, length):
     newer.unlink()
     resumed = small(newer.parent).fit(X)
     assert_same(resumed.module_, small().fit(X).module_)
+
+
+def test_where_no_other_is_left_the_remedy_is_to_begin_anew(saved):
+    older, newer = saved
+    newer.unlink()
+    older.write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match=r"Remove it to begin anew\.$"):
+        small(older.parent).fit(X)
 
 
 def test_no_flipped_bit_is_let_in(saved):
@@ -348,6 +380,32 @@ def test_two_checkpoints_are_kept_and_nothing_is_left_lying_about(tmp_path):
         f"step-{N_STEPS - 1:012d}.checkpoint",
         f"step-{N_STEPS:012d}.checkpoint",
     ]
+
+
+@pytest.mark.parametrize(
+    "every, until_stopped, after",
+    [
+        (1 / 3, [1, 2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 12]),
+        (0.7, [2, 4, 6], [8, 10, 12]),
+        (1, [3, 6], [9, 12]),
+        (2, [6], [12]),
+        (100, [], []),
+    ],
+)
+def test_checkpoints_come_as_often_as_asked_for(
+    every, until_stopped, after, tmp_path, monkeypatch
+):
+    save, saved_at = CheckpointFolder.save, []
+
+    def record(folder, checkpoint):
+        saved_at.append(checkpoint.state["n_steps"])
+        save(folder, checkpoint)
+
+    monkeypatch.setattr(CheckpointFolder, "save", record)
+    interrupted(tmp_path, 8, checkpoint_every=every)
+    assert saved_at == until_stopped
+    small(tmp_path, checkpoint_every=every).fit(X)
+    assert saved_at == [*until_stopped, *after, N_STEPS]  # the last is the result
 
 
 @pytest.mark.parametrize("rest, n_saves", [(0, N_STEPS + 1), (1e9, 2)])
@@ -407,6 +465,23 @@ def test_a_failed_write_leaves_what_was_there(error, when, tmp_path, monkeypatch
     if isinstance(error, OSError):
         assert raised.value.filename == str(path)
         assert raised.value.errno == errno.ENOSPC
+
+
+def test_a_name_is_given_to_what_is_on_the_disk_and_is_then_put_there_too(
+    tmp_path, monkeypatch
+):
+    """The order that a power cut cannot harm; a killed process would not tell."""
+    fsync, replace, done = os.fsync, os.replace, []
+
+    def sync(handle):
+        kind = "folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file"
+        done.append((kind, os.fstat(handle).st_size if kind == "file" else None))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", lambda *a: (done.append("name"), replace(*a)))
+    write_whole(tmp_path / "file", b"one", b"two")
+    assert done == [("file", 6), "name", ("folder", None)]
 
 
 def test_a_full_disk_stops_the_training_with_the_name_of_the_file(
