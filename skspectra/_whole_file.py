@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, whenever the process dies."""
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -27,7 +28,8 @@ def write_whole(path: str | os.PathLike, *parts: bytes, overwrite: bool = True) 
     FileExistsError
         If it is there and not to be replaced.
     OSError
-        If it cannot be written; what was there is as it was.
+        If it cannot be written. What was there is as it was, unless the disk failed
+        when the new file had its name.
     """
     path = Path(path)
     # In the same folder: a file is renamed in one go on its own disk only.
@@ -66,11 +68,14 @@ def _rename(temporary, path, overwrite):
 
 
 def _sync_folder(folder):
-    """Have the disk know the names in a folder; Windows has no such call."""
+    """Have the disk know the names in a folder, where there is such a call."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EBADF, errno.EINVAL):  # no call for folders
+            raise
     finally:
         os.close(handle)

@@ -484,6 +484,24 @@ def test_a_name_is_given_to_what_is_on_the_disk_and_is_then_put_there_too(
     assert done == [("file", 6), "name", ("folder", None)]
 
 
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.EIO])
+def test_a_file_system_may_have_no_fsync_of_folders(code, tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def refuse_folders(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(code, os.strerror(code))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    if code == errno.EINVAL:
+        write_whole(tmp_path / "file", b"one")
+    else:  # a disk that is ill
+        with pytest.raises(OSError, match=os.strerror(code)):
+            write_whole(tmp_path / "file", b"one")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"one"]
+
+
 def test_a_full_disk_stops_the_training_with_the_name_of_the_file(
     tmp_path, monkeypatch
 ):
