@@ -163,6 +163,8 @@ class _Writer:
         parameters = estimator.get_params(deep=False)
         if parameters.get("callbacks"):
             self.left_out.append(f"callbacks of {name}")
+        if "_metadata_request" in vars(estimator):
+            self.left_out.append(f"metadata routing of {name}")
         state = {
             key: value
             for key, value in vars(estimator).items()

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import threading
 import warnings
 from importlib.metadata import version
 
@@ -22,6 +23,8 @@ _PACKAGES = ("skspectra", "scikit-learn", "numpy", "torch")
 # normaliser in a file of a few bytes could ask for any number.
 _MOST_CHANNELS, _MOST_COMPUTED = 2**18, 2**22
 _WIDEST = 2**28  # products of numbers that a derivative takes, a fifth of a second
+# What warnings do is the whole process's: threads would put back each other's silence.
+_ONE_AT_A_TIME = threading.Lock()
 # Where estimators keep what spectra look like.
 _CENTRES = ("mean_", "x_mean_", "_x_mean", "center_", "data_min_")
 
@@ -165,7 +168,7 @@ def _load(config, arrays):
         isinstance(each, str) for each in written.values()
     ):
         raise ModelFileError("its versions are no versions")
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    with _ONE_AT_A_TIME, warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         model, parts = read(config["model"], arrays)
         check_is_fitted(model)

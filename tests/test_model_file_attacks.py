@@ -156,6 +156,17 @@ def script(marker):
 # --- Files of this kind, put together by hand ----------------------------------------
 
 
+def spoken(attributes):
+    """Return the text of a file that holds a model of any attributes."""
+    model = {"estimator": ["Normalizer", {}, {"n_features_in_": 3, **attributes}]}
+    return json.dumps({"model": model, "versions": {"scikit-learn": SKLEARN}})
+
+
+def saying(value):
+    """Return a file whose model has an attribute that is said to be this."""
+    return assembled(text=spoken({"x": "here"}).replace('"here"', value))
+
+
 def assembled(entries=None, data=b"", text=None, header=None, **metadata):
     """Return a file of given parts whose digest is right.
 
@@ -164,9 +175,7 @@ def assembled(entries=None, data=b"", text=None, header=None, **metadata):
     """
     entries = {} if entries is None else entries
     if text is None:
-        said = {f"x{i}": {"array": name} for i, name in enumerate(entries)}
-        model = {"estimator": ["Normalizer", {}, said | {"n_features_in_": 3}]}
-        text = json.dumps({"model": model, "versions": {"scikit-learn": SKLEARN}})
+        text = spoken({f"x{i}": {"array": name} for i, name in enumerate(entries)})
     said = {"format": FORMAT, "format_version": "1", "config": text}
     said |= {"sha256": _digest(text, entries, data)} | metadata
     if header is None:
@@ -184,10 +193,15 @@ def million_arrays():
     return assembled(header=f"{{{','.join(one % i for i in range(10**6))}}}")
 
 
+def numbered(n_arrays):
+    return {str(i): entry([0], 0, 0) for i in range(n_arrays)}
+
+
 def said_twice():
     """Return a file that is whole but for an array that is described twice."""
     file = assembled({"a": entry([1], 0, 4)}, bytes(4))
-    header = file[8:-4].replace(b'"a":', b'"a": {}, "a":', 1)
+    described = json.dumps({"a": entry([1], 0, 4)})[1:-1].encode()
+    header = file[8:-4].replace(described, described + b", " + described)
     return assembled(header=header, data=bytes(4))
 
 
@@ -317,8 +331,16 @@ ATTACKS = [
         lambda m, _: assembled({"a": entry([0, 2**30, 2**30], 0, 0)}),
     ),
     (27, "a million arrays", lambda m, _: million_arrays()),
+    (27, "10,001 arrays", lambda m, _: assembled(numbered(10_001))),
     (28, "NaN", lambda m, _: with_weights(m["regressor"], set_to(np.nan))),
     (28, "inf", lambda m, _: with_weights(m["regressor"], set_to(np.inf))),
+    (
+        28,
+        "NaN where transform does not meet it",
+        lambda m, _: with_weights(
+            m["pretrainer"], set_to(np.nan), "module_.to_patch.bias"
+        ),
+    ),
     (
         28,
         "NaN of y",
@@ -346,19 +368,12 @@ ATTACKS = [
     ),
     (33, "depth 10^6", lambda m, _: described(m["regressor"], depth=10**6)),
     (34, "width and heads", lambda m, _: described(m["regressor"], n_heads=3)),
-    (35, "NaN", lambda m, _: with_text(m["normaliser"], "1e-12", "NaN")),
-    (35, "Infinity", lambda m, _: with_text(m["normaliser"], "1e-12", "Infinity")),
-    (35, "1e999", lambda m, _: with_text(m["normaliser"], "1e-12", "1e999")),
-    (
-        35,
-        "key twice",
-        lambda m, _: with_text(m["normaliser"], '"eps":', '"eps":1e-3,"eps":'),
-    ),
-    (
-        35,
-        "5000 digits",
-        lambda m, _: with_text(m["normaliser"], ":12", ":" + "9" * 5000),
-    ),
+    (35, "NaN", lambda m, _: saying("NaN")),
+    (35, "Infinity", lambda m, _: saying("-Infinity")),
+    (35, "1e999", lambda m, _: saying("1e999")),
+    (35, "key twice", lambda m, _: saying('1, "x": 2')),
+    (35, "5000 digits", lambda m, _: saying("9" * 5000)),
+    (35, "4000 digits", lambda m, _: saying("-" + "9" * 4000)),
     (
         36,
         "os.system",
@@ -428,6 +443,7 @@ BEYOND = [
         "an origin without rows",
         lambda m: with_text(m["pretrainer"], '"rows":', '"row":'),
     ),
+    ("half true", lambda m: assembled({"a": entry([1], 0, 1, "BOOL")}, b"\2")),
     ("wide words", lambda m: renewed(m["pretrainer"], wide_words)),
     ("a crowd", lambda m: renewed(m["pipeline"], crowd)),
     ("a method", lambda m: renewed(m["pipeline"], in_ridge("predict", 1))),
@@ -688,7 +704,11 @@ def test_other_attacks_are_refused(make, models, attack):
 
 def test_honest_files_are_loaded(models, tmp_path):
     """So that the others are refused for what they are."""
-    models = models | {"assembled": assembled({"a": entry([1], 0, 4)}, bytes(4))}
+    models = models | {
+        "assembled": assembled({"a": entry([1], 0, 4)}, bytes(4)),
+        "saying": saying("1.5"),
+        "true": assembled({"a": entry([1], 0, 1, "BOOL")}, b"\1"),
+    }
     for name, data in models.items():
         (tmp_path / name).write_bytes(data)
         load_model(tmp_path / name)
@@ -859,3 +879,6 @@ def test_the_header_is_capped_before_it_is_read(tmp_path):
         file.write((MOST_HEADER + 1).to_bytes(8, "little"))
         file.truncate(2**31)  # a file with a hole: nothing of it is read
     assert str(MOST_HEADER + 1) in refuse(path)
+    path.write_bytes(assembled({"a": entry([1], 0, 4)}, bytes(4)))
+    os.truncate(path, 2**33)
+    assert f"{2**33} bytes" in refuse(path)

@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version as metadata_version
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import safetensors
 import torch
 from numpy.testing import assert_allclose, assert_equal
+from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -242,6 +244,13 @@ def test_callbacks_are_left_out_with_a_warning(tmp_path):
     assert load_model(tmp_path / "model").callbacks is None
 
 
+def test_metadata_routing_is_left_out_with_a_warning(tmp_path):
+    with config_context(enable_metadata_routing=True):
+        model = Ridge().set_fit_request(sample_weight=True).fit(X, y)
+    with pytest.warns(UserWarning, match="metadata routing of Ridge"):
+        save_model(model, tmp_path / "model")
+
+
 def test_a_folder_that_a_file_names_is_not_written_to(tmp_path):
     model = Pipeline([("scale", StandardScaler()), ("pls", PLSRegressionCV())])
     model.set_params(memory=str(tmp_path / "cache")).fit(X, y)
@@ -433,6 +442,19 @@ def test_threads_may_save_and_load_at_once(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         for predicted in pool.map(work, range(8)):
             assert_equal(predicted, expected)
+
+
+def test_threads_that_load_do_not_silence_each_other_for_good(tmp_path):
+    path, before = tmp_path / "model", warnings.filters[:]
+    save_model(FITTED["PLS"], path)
+    usual = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(1e-5)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: load_model(path), range(80)))
+    finally:
+        sys.setswitchinterval(usual)
+    assert warnings.filters == before
 
 
 DATA = Path(__file__).parent / "data"
