@@ -239,6 +239,7 @@ def test_a_frozen_encoder_that_saw_the_test_spectra_is_named(mixtures, others, h
         comparison = compare(estimators, X, y, cv=2, n_repeats=2, random_state=0)
     assert len(caught) == 1
     assert caught[0].filename == __file__
+    assert "learnt their reference values too, it is no test" in str(caught[0].message)
     n_seen = comparison.folds.groupby(["estimator", "repeat"])["n_seen"].sum()
     assert n_seen.to_dict() == {
         ("guest", 0): 12,

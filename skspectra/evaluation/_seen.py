@@ -60,8 +60,9 @@ def warn_of_seen(trials):
                 f"Of the {len(tested)} test spectra of {name!r}, {len(seen)} were "
                 "among those that a frozen part of it was trained on before. Such a "
                 "comparison is transductive: spectra that come later may be predicted "
-                "worse. Pretrain on other spectra, or pass the pretrainer without "
-                "FrozenEstimator, so that it is pretrained inside each fold.",
+                "worse; with a part that had learnt their reference values too, it is "
+                "no test at all. Pretrain on other spectra, or pass the pretrainer "
+                "without FrozenEstimator, so that it is pretrained inside each fold.",
                 TransductiveWarning,
             )
 
