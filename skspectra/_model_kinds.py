@@ -81,6 +81,11 @@ def _homes(table):
 OWN, SKLEARN = _homes(_OWN), _homes(_SKLEARN)
 SPLITTERS, RECORDS = _homes(_SPLITTERS), _homes(_RECORDS)
 
+# Those that take channels one by one, which is slow.
+ONE_BY_ONE = {
+    name: SKLEARN[name] for name in ("PowerTransformer", "QuantileTransformer")
+}
+
 # Types of single numbers.
 NUMBERS = {"bool", "float16", "float32", "float64"} | {
     f"{sign}int{size}" for sign in ("", "u") for size in (8, 16, 32, 64)

@@ -50,7 +50,7 @@ def read(node: object, arrays: dict[str, np.ndarray]) -> tuple[BaseEstimator, di
     return model, reader.parts
 
 
-_MOST_LETTERS = 2**20
+_MOST_LETTERS = 2**20  # of all arrays of words
 # scikit-learn asks a pipeline three times for what it asks its only step once: a dozen
 # inside each other take seconds, twice as many weeks.
 _MOST_PARTS, _MOST_NESTED = 500, 7
@@ -59,7 +59,7 @@ _MOST_PARTS, _MOST_NESTED = 500, 7
 class _Reader:
     def __init__(self, arrays):
         self.arrays, self.parts = arrays, {}
-        self.n_nested, self.work = 0, 0
+        self.n_nested = self.n_letters = self.work = 0
 
     def value(self, node):
         """Return the value of a node."""
@@ -127,7 +127,8 @@ class _Reader:
     def _read_words(self, words):
         array = self._read_objects(words)
         # Each takes as much memory as the longest.
-        if len(array) * max(map(len, words), default=0) > _MOST_LETTERS:
+        self.n_letters += len(array) * max(map(len, words), default=0)
+        if self.n_letters > _MOST_LETTERS:
             raise ModelFileError("its words are too many, or one of them too long")
         return array.astype(str)
 

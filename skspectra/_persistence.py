@@ -22,6 +22,7 @@ _PACKAGES = ("skspectra", "scikit-learn", "numpy", "torch")
 # Channels of a spectrum, and of all that are computed when a model is tried out: a
 # normaliser in a file of a few bytes could ask for any number.
 _MOST_CHANNELS, _MOST_COMPUTED = 2**18, 2**22
+_MOST_ONE_BY_ONE = 2**16  # takes two seconds
 _WIDEST = 2**28  # products of numbers that a derivative takes, a fifth of a second
 # What warnings do is the whole process's: threads would put back each other's silence.
 _ONE_AT_A_TIME = threading.Lock()
@@ -173,6 +174,11 @@ def _load(config, arrays):
         model, parts = read(config["model"], arrays)
         check_is_fitted(model)
         most = min(_MOST_CHANNELS, _MOST_COMPUTED // len(parts))
+        one_by_one = [part for part in parts if kinds.name_in(kinds.ONE_BY_ONE, part)]
+        if sum(abs(part.n_features_in_) for part in one_by_one) > _MOST_ONE_BY_ONE:
+            raise ModelFileError(
+                f"more than {_MOST_ONE_BY_ONE} channels would be transformed one by one"
+            )
         for part in parts:
             fitted = kinds.name_in(kinds.OWN, part) and hasattr(part, "n_features_in_")
             if fitted or part is model:

@@ -445,8 +445,25 @@ BEYOND = [
     ),
     ("half true", lambda m: assembled({"a": entry([1], 0, 1, "BOOL")}, b"\2")),
     ("wide words", lambda m: renewed(m["pretrainer"], wide_words)),
+    ("many words", lambda m: renewed(m["pipeline"], many_words)),
+    ("channels one by one", lambda m: renewed(m["pipeline"], one_by_one)),
     ("a crowd", lambda m: renewed(m["pipeline"], crowd)),
     ("a method", lambda m: renewed(m["pipeline"], in_ridge("predict", 1))),
+    ("a method not called", lambda m: renewed(m["pipeline"], in_ridge("score", 1))),
+    (
+        "constraints",
+        lambda m: renewed(m["pipeline"], in_ridge("_parameter_constraints", {})),
+    ),
+    (
+        "a false parameter",
+        lambda m: with_text(m["pipeline"], '"alpha":1.0', '"alpha":"x"'),
+    ),
+    (
+        "an array nobody needs",
+        lambda m: assembled({"a": entry([1], 0, 4)}, bytes(4), spoken({})),
+    ),
+    ("three sides", lambda m: assembled({"a": entry([1, 1, 1], 0, 4)}, bytes(4))),
+    ("a heap of estimators", lambda m: renewed(m["pipeline"], heap)),
     ("a dunder", lambda m: renewed(m["pipeline"], in_ridge("__class__", 1))),
     ("a parameter", lambda m: renewed(m["pipeline"], in_ridge("alpha", "x"))),
     ("a cube", lambda m: renewed(m["pipeline"], as_cube)),
@@ -596,6 +613,29 @@ def ridge_for_pretrainer(model, arrays):
 
 def wide_words(model, arrays):
     model[2]["feature_names_in_"] = {"words": ["x" * 200_000, *["y"] * 40_000]}
+
+
+def many_words(model, arrays):
+    scaler = model[1]["steps"][0]["tuple"][1]["estimator"]
+    words = {"words": ["x" * 1000, *[""] * 1000]}  # 4 MB in memory
+    scaler[2] |= {f"words{i}": words for i in range(100)}
+
+
+def one_by_one(model, arrays):
+    arrays.clear()
+    arrays |= {f"l{i}": np.ones(2**15) for i in range(3)}
+    model[1]["steps"] = [
+        {"tuple": [name, {"estimator": ["PowerTransformer", {}, of]}]}
+        for name in arrays
+        for of in [{"n_features_in_": 2**15, "lambdas_": {"array": name}}]
+    ]
+    for step in model[1]["steps"]:
+        step["tuple"][1]["estimator"][1]["standardize"] = False
+
+
+def heap(model, arrays):
+    scaler = model[1]["steps"][0]["tuple"][1]["estimator"]
+    scaler[2] |= {f"x{i}": {"estimator": ["Ridge", {}, {}]} for i in range(500)}
 
 
 def crowd(model, arrays):
