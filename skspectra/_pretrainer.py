@@ -381,7 +381,7 @@ class MaskedSpectralPretrainer(
             scale_spectra(X, mean, scale),
             seed=generator(seed).randint(2**31 - 1),
             described={n: v for n, v in parameters.items() if n not in _MAY_CHANGE}
-            | {"random_state": seed},
+            | {"random_state": seed, "mean": mean, "scale": scale},
             **training_parameters(parameters),
         )
         self.x_axis_, self.patch_size_ = x_axis, patch_size

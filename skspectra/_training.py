@@ -264,17 +264,22 @@ def _keep(net, folder, found, origin, every):
         "n_threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }
+    if net.device.type == "cuda":
+        machine["gpu"] = torch.cuda.get_device_name(net.device)
     if found is not None:
         if other := differences(found.state["origin"], origin):
             raise CheckpointError(
                 f"The checkpoints in {str(folder.folder)!r} are of another training: "
-                f"{other}. Make these equal, or take another checkpoint_dir."
+                f"{other}. Make these equal, or take another checkpoint_dir; in a "
+                "cross-validation, where each fold is another training, take None."
             )
         if other := differences(found.state["machine"], machine):
             warn_caller(
                 f"The training goes on on another machine: {other}. The last digits "
                 "will differ from those of an uninterrupted training."
             )
+        if net.verbose:
+            print(f"Going on after step {found.state['n_steps']}.")
     common = {"origin": origin, "machine": machine}
 
     def save(checkpoint, finished=False):

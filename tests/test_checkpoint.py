@@ -258,6 +258,8 @@ def test_other_data_and_versions_are_refused_by_name(tmp_path, monkeypatch):
     other[3, 5] += 1e-3
     with pytest.raises(CheckpointError, match=r"data was .* SHA-256"):
         small(tmp_path).fit(other)
+    with pytest.raises(CheckpointError, match=r"scale was .* and is .*take None"):
+        small(tmp_path).fit(1000 * X)  # the same once it is scaled
     versions = training.versions() | {"torch": "2.99"}
     with monkeypatch.context() as later:
         later.setattr(training, "versions", lambda: versions)
@@ -276,6 +278,7 @@ def test_what_changes_no_weight_may_change(tmp_path, capsys):
     options = {"verbose": 1, "checkpoint_every": 7, "callbacks": [Count()]}
     resumed = small(str(tmp_path), **options).fit(X)
     assert_same(resumed.module_, small().fit(X).module_)
+    assert "Going on after step 7." in capsys.readouterr().out
 
 
 def test_an_axis_is_compared_by_its_values(tmp_path):
