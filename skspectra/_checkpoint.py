@@ -137,6 +137,10 @@ def _plain(tensor):
 def _read(path):
     content = path.read_bytes()
     blob, expected = content[:-_DIGEST_SIZE], content[-_DIGEST_SIZE:]
+    if len(content) < _DIGEST_SIZE:
+        raise CheckpointError(
+            f"The checkpoint {str(path)!r} is damaged: it has {len(content)} bytes."
+        )
     found = hashlib.sha256(blob).digest()
     if found != expected:
         raise CheckpointError(

@@ -196,6 +196,13 @@ class SpectralClassifier(ClassifierMixin, SupervisedModel):
             If a parameter or the data are not as described.
         FloatingPointError
             If the training diverges.
+        CheckpointError, OSError
+            As the fit of the `pretrainer` does, if that has a `checkpoint_dir`.
+
+        Warns
+        -----
+        UserWarning
+            If `pretrainer` is fitted and not frozen: the clone loses its weights.
         """
         return self._fit(X, y, groups, X_val, y_val)
 

@@ -412,7 +412,7 @@ def warn_caller(message, category=UserWarning):
 
 def _is_between(frame):
     package = frame.f_globals.get("__name__", "").partition(".")[0]
-    return package in {"skspectra", "sklearn", "joblib"}
+    return package in {"skspectra", "sklearn", "joblib", "tqdm"}
 
 
 def check_reference_values(y, owner, smallest=SMALLEST):
@@ -573,8 +573,9 @@ def _where(values, name, missing):
         if columns is not None and not isinstance(columns, pd.RangeIndex):
             place += f" ({_quoted(columns[first[1]])})"
     n_rows = found.reshape(len(found), -1).any(axis=1).sum()
+    fill_in = "Fill in what is missing, or leave"
+    remedy = fill_in if spectra and found is gaps else "Leave"
     return (
         f"Input {name} contains {word}: {n_rows} of {len(found)} "
-        f"{'spectra' if spectra else 'rows'}, the first in {place}. Fill in what is "
-        "missing, or leave these out."
+        f"{'spectra' if spectra else 'rows'}, the first in {place}. {remedy} these out."
     )

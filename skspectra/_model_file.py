@@ -138,8 +138,9 @@ def _header_size(start, size):
     n_header = int.from_bytes(start, "little")
     if len(start) < 8 or n_header > min(MOST_HEADER, size - 8):
         raise ModelFileError(
-            f"it would have a header of {n_header} bytes, in a file of {size} and with "
-            f"at most {MOST_HEADER} allowed: it is cut off, or another kind of file"
+            "it is cut off, or another kind of file: its first bytes announce a header "
+            f"of {n_header} bytes, but the file has {size}, and at most {MOST_HEADER} "
+            "are allowed"
         )
     return n_header
 

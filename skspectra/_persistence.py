@@ -62,6 +62,11 @@ def save_model(
     OSError
         If it cannot be written; what was there is as it was.
 
+    Warns
+    -----
+    UserWarning
+        If there are callbacks, which are not kept.
+
     See Also
     --------
     load_model : Loads it.
@@ -125,6 +130,8 @@ def load_model(path: str | os.PathLike) -> BaseEstimator:
     -----
     InconsistentVersionWarning
         If parts of it are scikit-learn's, of another version.
+    UserWarning
+        If its `device` is not there, and became "auto".
 
     See Also
     --------

@@ -173,6 +173,16 @@ class PLSRegressionCV(
         -------
         self : PLSRegressionCV
             The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are not as described.
+
+        Warns
+        -----
+        UserWarning
+            If y is constant.
         """
         self._validate_params()
         # Squares are taken of standardised values alone: few units are too small.

@@ -360,6 +360,12 @@ class MaskedSpectralPretrainer(
         OSError
             If `checkpoint_dir` is no folder that can be written to, or the disk is
             full. The last checkpoint is as it was.
+
+        Warns
+        -----
+        UserWarning
+            If a training goes on with another number of threads, or on another kind of
+            processor: the last digits will differ.
         """
         self._validate_params()
         mask_ratio = self._check_mask_ratio()

@@ -181,12 +181,17 @@ class SpectralRegressor(RegressorMixin, SupervisedModel):
             If a parameter or the data are not as described.
         FloatingPointError
             If the training diverges.
+        CheckpointError, OSError
+            As the fit of the `pretrainer` does, if that has a `checkpoint_dir`.
 
         Warns
         -----
         FewLabelsWarning
             If fewer than 100 rows have a reference value and `strategy` is
             "fine_tune".
+        UserWarning
+            If y is constant, or `pretrainer` is fitted and not frozen: the clone loses
+            its weights.
         """
         return self._fit(X, y, groups, X_val, y_val)
 

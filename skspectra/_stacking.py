@@ -194,6 +194,14 @@ class SpectralStackingRegressor(RegressorMixin, PicklableEstimator, BaseEstimato
         ------
         ValueError
             If a parameter or the data are not as described.
+        FloatingPointError, CheckpointError, OSError
+            As the fit of the `pretrainer` does, if there is one.
+
+        Warns
+        -----
+        UserWarning
+            If y is constant, spectra are flat, or `pretrainer` is fitted and not
+            frozen: the clone loses its weights.
         """
         self._validate_params()
         self._check_pretrainer()

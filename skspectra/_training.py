@@ -273,10 +273,11 @@ def _keep(net, folder, found, origin, every):
                 f"{other}. Make these equal, or take another checkpoint_dir; in a "
                 "cross-validation, where each fold is another training, take None."
             )
-        if other := differences(found.state["machine"], machine):
+        other = differences(found.state["machine"], machine)
+        if other and not found.state["finished"]:
             warn_caller(
-                f"The training goes on on another machine: {other}. The last digits "
-                "will differ from those of an uninterrupted training."
+                f"The training goes on under other conditions: {other}. The last "
+                "digits will differ from those of an uninterrupted training."
             )
         if net.verbose:
             print(f"Going on after step {found.state['n_steps']}.")

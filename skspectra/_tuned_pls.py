@@ -126,6 +126,11 @@ class TunedPLS(MultiOutputMixin, RegressorMixin, PicklableEstimator, BaseEstimat
         ValueError
             If `window` is even, or X and y are not what
             :class:`skspectra.PLSRegressionCV` accepts.
+
+        Warns
+        -----
+        UserWarning
+            If y is constant, or spectra are flat.
         """
         self._validate_params()
         if self.window % 2 == 0:

@@ -10,7 +10,7 @@ __all__ = [
 
 
 class CheckpointError(ValueError):
-    """Say that a checkpoint is damaged, or belongs to another training.
+    """Say that a checkpoint is damaged, in use, or belongs to another training.
 
     See Also
     --------

@@ -593,6 +593,9 @@ def test_row_36_the_warning_names_the_line_that_calls_a_pipeline():
     with pytest.warns(UserWarning, match="y is constant") as caught:
         make_pipeline(InstanceNormalizer(), clone(ESTIMATORS["PLS"])).fit(X, Y * 0)
     assert [warning.filename for warning in caught] == [__file__]
+    with pytest.warns(UserWarning, match="y is constant") as caught:
+        compare({"PLS": clone(ESTIMATORS["PLS"])}, X, Y * 0, cv=2)
+    assert {warning.filename for warning in caught} == {__file__}
 
 
 @pytest.mark.parametrize("name", REGRESSORS)

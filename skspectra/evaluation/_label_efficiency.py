@@ -94,7 +94,7 @@ def label_efficiency_curve(
 
     Warns
     -----
-    UserWarning
+    UserWarning, TransductiveWarning
         As in :func:`compare`.
 
     See Also

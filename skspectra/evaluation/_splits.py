@@ -203,6 +203,7 @@ def _rows(samples, cv, n_repeats, rng):
         )
     known, unknown = rows[samples.labelled], rows[~samples.labelled]
     groups = None if samples.groups is None else samples.groups[known]
+    _check_n_folds(cv, known, groups)
     for splitter in splitters:
         if not hasattr(splitter, "split"):
             yield from ((rows[train], rows[test]) for train, test in splitter)
@@ -210,6 +211,17 @@ def _rows(samples, cv, n_repeats, rng):
         y = samples.shaped(samples.y[known])
         for train, test in splitter.split(samples.spectra(known), y, groups):
             yield np.concatenate([known[train], unknown]), known[test]
+
+
+def _check_n_folds(cv, rows, groups):
+    """Refuse more folds than there are rows or groups to deal out."""
+    n_folds = 5 if cv is None else cv
+    kind, units = ("rows", rows) if groups is None else ("groups", np.unique(groups))
+    if isinstance(n_folds, Integral) and len(units) < n_folds:
+        raise ValueError(
+            f"cv={n_folds} folds need at least {n_folds} {kind} with reference values. "
+            f"Got {len(units)}."
+        )
 
 
 def _check_split(split, ids, kind):
