@@ -184,7 +184,7 @@ def saliency_map(
     ((60, 100), (100,))
     """
     model, X = last_step(
-        estimator, X, "pretrainer", "a SpectralRegressor or SpectralClassifier"
+        estimator, X, "pooling", "a SpectralRegressor or SpectralClassifier"
     )
     X = _spectra(model, X)
     output = _output(model, target)

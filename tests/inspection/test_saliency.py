@@ -20,6 +20,7 @@ from skspectra import (
     MaskedSpectralPretrainer,
     SpectralClassifier,
     SpectralRegressor,
+    SpectralStackingRegressor,
 )
 from skspectra.datasets import make_nir_mixtures, make_xrf_cores
 from skspectra.inspection import saliency_map
@@ -294,7 +295,8 @@ def test_spectra_of_another_length_are_refused(model):
 
 def test_estimators_without_a_network_are_refused():
     linear = LinearRegression().fit(X, Y)
-    for other in (linear, make_pipeline(InstanceNormalizer(), linear)):
+    stack = SpectralStackingRegressor(cv=2, random_state=0).fit(X[:20], Y[:20])
+    for other in (linear, stack, make_pipeline(InstanceNormalizer(), linear)):
         with pytest.raises(TypeError, match="must be a SpectralRegressor"):
             saliency_map(other, X)
 
