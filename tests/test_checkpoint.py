@@ -176,7 +176,7 @@ def test_early_stopping_goes_on_waiting(in_step, tmp_path):
         )
         return PredictionObjective(SpectralPredictor(encoder, 1, "concatenate"), 0.5)
 
-    def run(folder=None, callbacks=None):
+    def run(folder=None, callbacks=None, held_out=x[24:]):
         return train(
             build,
             x[:24],
@@ -187,7 +187,7 @@ def test_early_stopping_goes_on_waiting(in_step, tmp_path):
             warmup=0.0,
             max_epochs=40,
             batch_size=8,
-            validation=(x[24:], y[24:]),
+            validation=(held_out, y[24:]),
             n_iter_no_change=6,
             checkpoint_dir=folder,
             checkpoint_every=1 / 3,
@@ -202,6 +202,8 @@ def test_early_stopping_goes_on_waiting(in_step, tmp_path):
     assert_same(resumed.module, undisturbed.module)
     assert resumed.loss_curve == undisturbed.loss_curve
     assert resumed.validation_curve == undisturbed.validation_curve
+    with pytest.raises(CheckpointError, match="data was"):
+        run(tmp_path, held_out=x[24:] + 1)
 
 
 def test_a_finished_training_is_not_run_again(tmp_path):
