@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from skspectra._inputs import warn_caller
+from skspectra._modules import replace_tensors
 
 # Rows of one forward pass: enough to keep two cores busy, small enough for the
 # memory to stay flat however many spectra are asked for.
@@ -260,24 +261,7 @@ def float64_copy(module: nn.Module, device: str) -> tuple[nn.Module, torch.devic
 
 
 def _copy(module, device, dtype):
-    """Copy a module's tensors; deepcopy takes longer than to predict a spectrum."""
-
-    def tensors(named):
-        return {
-            name: tensor if tensor is None else tensor.detach().to(device, dtype)
-            for name, tensor in named.items()
-        }
-
-    twin = module.__new__(type(module))
-    own = {k: v.copy() if isinstance(v, dict) else v for k, v in vars(module).items()}
-    twin.__dict__ = own | {
-        "_parameters": tensors(module._parameters),
-        "_buffers": tensors(module._buffers),
-        "_modules": {
-            name: _copy(part, device, dtype) for name, part in module._modules.items()
-        },
-    }
-    return twin
+    return replace_tensors(module, lambda _, tensor: tensor.detach().to(device, dtype))
 
 
 def to_tensor(array: np.ndarray, device: torch.device) -> Tensor:

@@ -2,16 +2,22 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from skspectra.nn import MaskedAutoencoder, SpectralEncoder, SpectralPredictor
 
-__all__ = ["MOST_WORK", "check_description", "describe", "rebuild"]
+__all__ = [
+    "MOST_WORK",
+    "check_description",
+    "describe",
+    "rebuild",
+    "replace_tensors",
+]
 
 # What a description may say: a number, from the least, or one of some words.
 _ENCODER = {
@@ -109,7 +115,12 @@ def rebuild(description: Mapping, weights: Mapping[str, np.ndarray]) -> nn.Modul
     """
     skeleton = _skeleton(json.dumps(description, sort_keys=True))
     _check_weights(skeleton.state_dict(), weights)
-    return _filled(skeleton, weights)
+
+    def weight(name, blank):
+        tensor = torch.tensor(weights[name])
+        return nn.Parameter(tensor) if isinstance(blank, nn.Parameter) else tensor
+
+    return replace_tensors(skeleton, weight)
 
 
 @lru_cache(maxsize=8)
@@ -122,23 +133,41 @@ def _skeleton(description):
         return kind(encoder, **arguments).eval()
 
 
-def _filled(part, weights, prefix=""):
-    """Copy a part of a skeleton and give it its weights."""
+def replace_tensors(
+    module: nn.Module, replace: Callable[[str, Tensor], Tensor], prefix: str = ""
+) -> nn.Module:
+    """Copy a module with other tensors; deepcopy takes longer than a prediction.
 
-    def tensors(named, wrap):
+    Parameters
+    ----------
+    module : nn.Module
+        Left as it is.
+    replace : callable
+        Takes the name of a parameter or buffer and the tensor, and returns the one
+        that is to stand in its place.
+    prefix : str, default=""
+        What the names begin with.
+
+    Returns
+    -------
+    nn.Module
+        The copy.
+    """
+
+    def replaced(tensors):
         return {
-            name: blank if blank is None else wrap(torch.tensor(weights[prefix + name]))
-            for name, blank in named.items()
+            name: tensor if tensor is None else replace(prefix + name, tensor)
+            for name, tensor in tensors.items()
         }
 
-    twin = part.__new__(type(part))
-    own = {k: v.copy() if isinstance(v, dict) else v for k, v in vars(part).items()}
+    twin = module.__new__(type(module))
+    own = {k: v.copy() if isinstance(v, dict) else v for k, v in vars(module).items()}
     twin.__dict__ = own | {
-        "_parameters": tensors(part._parameters, nn.Parameter),
-        "_buffers": tensors(part._buffers, lambda tensor: tensor),
+        "_parameters": replaced(module._parameters),
+        "_buffers": replaced(module._buffers),
         "_modules": {
-            name: _filled(child, weights, f"{prefix}{name}.")
-            for name, child in part._modules.items()
+            name: replace_tensors(part, replace, f"{prefix}{name}.")
+            for name, part in module._modules.items()
         },
     }
     return twin
@@ -171,8 +200,9 @@ def check_description(description: object, weights: Mapping[str, np.ndarray]) ->
     kind = description.get("module") if isinstance(description, dict) else None
     if not isinstance(kind, str) or kind not in _DESCRIPTIONS:
         raise ValueError("no module is described")
-    most = max(sum(array.size for array in weights.values()), _MOST_CHANNELS)
-    _check_fields(description, {"module": {kind}, **_DESCRIPTIONS[kind]}, most)
+    n_weights = sum(array.size for array in weights.values())
+    allowed = {"module": {kind}, **_DESCRIPTIONS[kind]}
+    _check_fields(description, allowed, max(n_weights, _MOST_CHANNELS))
     encoder = description["encoder"]
     n_tokens = -(-encoder["n_channels"] // encoder["patch_size"])
     depths = encoder["depth"], description.get("decoder_depth", 0)
@@ -186,7 +216,6 @@ def check_description(description: object, weights: Mapping[str, np.ndarray]) ->
     for name, array in weights.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(f"the weights {name!a:.80} are not finite")
-    n_weights = sum(array.size for array in weights.values())
     return max(0, _comparisons(description, n_tokens) - _WORK_OF_A_WEIGHT * n_weights)
 
 

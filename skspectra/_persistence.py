@@ -1,12 +1,11 @@
 """save_model and load_model: fitted models in files that run no code."""
 
 import os
-import platform
 import threading
 import warnings
-from importlib.metadata import version
 
 import numpy as np
+import sklearn
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
@@ -16,6 +15,7 @@ from skspectra._model_file import pack, read_model_file, unpack, write_file
 from skspectra._model_reader import read
 from skspectra._model_writer import write
 from skspectra._strict_json import shown
+from skspectra._versions import installed
 from skspectra.exceptions import ModelFileError
 
 _PACKAGES = ("skspectra", "scikit-learn", "numpy", "torch")
@@ -92,7 +92,7 @@ def save_model(
     for name in left_out:
         warnings.warn(f"save_model does not keep the {name}.", stacklevel=2)
     try:
-        file = pack({"model": node, "versions": _versions()}, arrays)
+        file = pack({"model": node, "versions": installed(*_PACKAGES)}, arrays)
         _load(*unpack(file))  # nobody should find out later
     except ValueError as error:
         name, reason = type(model).__name__, str(error).removesuffix(".")
@@ -163,10 +163,6 @@ def load_model(path: str | os.PathLike) -> BaseEstimator:
     return model
 
 
-def _versions():
-    return {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES}
-
-
 def _load(config, arrays):
     """Return the model of a file, its parts' devices, and what is to be warned of."""
     if not isinstance(config, dict) or config.keys() != {"model", "versions"}:
@@ -190,7 +186,7 @@ def _load(config, arrays):
             fitted = kinds.name_in(kinds.OWN, part) and hasattr(part, "n_features_in_")
             if fitted or part is model:
                 _try_out(part, most)
-    saved, here = written.get("scikit-learn", ""), version("scikit-learn")
+    saved, here = written.get("scikit-learn", ""), sklearn.__version__
     foreign = [
         InconsistentVersionWarning(
             estimator_name=name,

@@ -1,17 +1,15 @@
 """What a pickle of an estimator holds: numbers, and no torch."""
 
 import warnings
-from functools import cache
-from importlib.metadata import version
 
+from skspectra._versions import installed
 from skspectra.exceptions import ModelVersionWarning
 
 _VERSION = "_skspectra_version"
 
 
-@cache
 def _own_version():
-    return version("skspectra")
+    return installed("skspectra")["skspectra"]
 
 
 class PicklableEstimator:

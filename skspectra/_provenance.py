@@ -1,15 +1,13 @@
 """What a fitted model was made of and with: data, versions, seed, device."""
 
-import functools
 import hashlib
-import platform
-from importlib.metadata import version
 
 import numpy as np
 import torch
 from sklearn.utils import Bunch
 
 from skspectra._inference import resolve_device
+from skspectra._versions import installed
 
 __all__ = ["fingerprint", "hash_rows", "provenance", "versions", "were_among"]
 
@@ -50,12 +48,7 @@ def provenance(X: np.ndarray, seed: int, device: str) -> Bunch:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that decide the digits."""
-    return dict(_versions())
-
-
-@functools.cache
-def _versions():
-    return {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES}
+    return installed(*_PACKAGES)
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
