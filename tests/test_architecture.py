@@ -158,7 +158,7 @@ def test_the_torch_modules_know_torch_alone():
         ("ikpls", {"_pls_path"}),
         ("ot", {"_sinkhorn"}),
         ("sklearn.utils._param_validation", {"_validation"}),
-        ("click", {"cli"}),
+        ("click", {module for module in MODULES if room(module) == "cli"}),
         ("safetensors", {"_checkpoint", "_model_file"}),
     ],
 )

@@ -1,17 +1,19 @@
-"""The command line: whether masked pretraining beats PLS on a table of spectra.
-
-What is slow to import is imported by the command that needs it.
-"""
+"""`skspectra compare`: whether masked pretraining beats PLS on a table of spectra."""
 
 import json
 import platform
 import tempfile
-import warnings
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 
 import click
+
+from skspectra.cli._compare_models import fit_all
+from skspectra.cli._group import Refusal, say
+from skspectra.cli._options import count, fill, normalize, seed
+
+__all__ = ["compare"]
 
 _TABLES = ("table.csv", "folds.csv", "predictions.csv", "settings.json")
 _DRAWINGS = ("ratios.png", "predictions.png")
@@ -47,39 +49,7 @@ Exit status: 0 done, 1 crash, 2 wrong input, 130 interrupted.
 """
 
 
-class _Refusal(click.ClickException):
-    """What the user can mend: one line on the standard error stream."""
-
-    exit_code = 2
-
-    def __init__(self, error):
-        if isinstance(error, OSError) and error.strerror:
-            error = f"{error.filename}: {error.strerror}."
-        super().__init__(" ".join(str(error).split()))
-
-
-class _Commands(click.Group):
-    """Commands that Ctrl-C ends with the shell's own exit code, and no more."""
-
-    def invoke(self, ctx):
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            ctx.exit(130)
-
-
-@click.group(cls=_Commands)
-@click.version_option(package_name="skspectra")
-def main():
-    """Masked pretraining for spectra, honest beside PLS."""
-
-
-def _count(flag, text, least=1):
-    """Return the decorator of an option that is a whole number."""
-    return click.option(flag, type=click.IntRange(least), metavar="N", help=text)
-
-
-@main.command(help=_HELP, epilog=_EPILOG)
+@click.command(help=_HELP, epilog=_EPILOG)
 @click.argument("table", required=False)
 @click.option("--target", metavar="COLUMN", help="Reference values, in any unit.")
 @click.option(
@@ -105,23 +75,15 @@ def _count(flag, text, least=1):
     help="Real spectra instead of TABLE: fat in meat, or glucose (g/L) from 21 "
     "samples and a pool of 1626 process spectra.  [default: tecator]",
 )
-@click.option(
-    "--normalize",
-    type=click.Choice(["standard", "minmax", "area", "max", "robust", "none"]),
-    default="standard",
-    show_default=True,
-    help="How each spectrum is scaled by itself for the networks. Over none, standard "
-    "(SNV) multiplied the error of the fine-tuned network by 0.3 on meat and 0.7 on "
-    "wheat kernels, and by 1.1 on diesel fuel and on mash: for liquids try none.",
-)
-@_count("--folds", "Parts that are held out in turn.  [default: 4]", 2)
-@_count("--repeats", "Times the folds are drawn anew.  [default: 2; 1 if quick]")
-@_count(
+@normalize
+@count("--folds", "Parts that are held out in turn.  [default: 4]", 2)
+@count("--repeats", "Times the folds are drawn anew.  [default: 2; 1 if quick]")
+@count(
     "--pretrain-epochs",
     "Passes over the spectra without reference values.  [default: the "
     "pretrainer's; 30 if quick]",
 )
-@_count(
+@count(
     "--epochs",
     "Passes over the spectra with reference values.  [default: the regressor's; "
     "30 if quick]",
@@ -132,8 +94,8 @@ def _count(flag, text, least=1):
     help="A first look within a minute on two cores: folds drawn once, and networks "
     "that are not trained to the end.",
 )
-@_count("--jobs", "Fits at once, a core each.  [default: the number of cores]")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
+@count("--jobs", "Fits at once, a core each.  [default: the number of cores]")
+@seed
 @click.option(
     "--out",
     metavar="FOLDER",
@@ -150,23 +112,14 @@ def compare(**options):
     **options : dict
         What the command line gave, by the names of the options.
     """
-    _fill(options, _QUICK if options["quick"] else _FULL)
+    fill(options, _QUICK if options["quick"] else _FULL)
     samples = _read(options)
     start = perf_counter()
-    comparison = _fit(samples, options)
+    comparison = fit_all(samples, options)
     _note_seen(comparison.folds, samples)
     comparison.predictions["row"] = samples.rows[comparison.predictions["row"]]
     click.echo(comparison.to_string())
     _write(comparison, samples, options, perf_counter() - start)
-
-
-def _fill(options, defaults):
-    """Set the options that were not given."""
-    options |= {key: options[key] or default for key, default in defaults.items()}
-
-
-def _say(text):
-    click.echo(text, err=True)
 
 
 def _read(options):
@@ -178,12 +131,12 @@ def _read(options):
         samples = read_samples(**{name: options[name] for name in named})
         _check_writable(options["out"])
     except (ImportError, OSError, ValueError) as error:
-        raise _Refusal(error) from error
-    _say(", ".join(f"{key}: {value}" for key, value in samples.description.items()))
+        raise Refusal(error) from error
+    say(", ".join(f"{key}: {value}" for key, value in samples.description.items()))
     for note in samples.notes:
-        _say(f"Note: {note}")
+        say(f"Note: {note}")
     if options["quick"]:
-        _say("Note: the networks of --quick are not trained to the end.")
+        say("Note: the networks of --quick are not trained to the end.")
     return samples
 
 
@@ -198,56 +151,6 @@ def _check_writable(out):
         raise ValueError(f"--out {out} is not writable: {error.strerror}.") from error
 
 
-def _fit(samples, options):
-    """Return the comparison of PLS with the networks."""
-    import joblib
-    from threadpoolctl import threadpool_limits
-
-    from skspectra import MaskedSpectralPretrainer, SpectralRegressor
-    from skspectra.evaluation import compare
-    from skspectra.exceptions import FewLabelsWarning, TransductiveWarning
-
-    n_epochs = MaskedSpectralPretrainer().max_epochs, SpectralRegressor().max_epochs
-    _fill(options, {"pretrain_epochs": n_epochs[0], "epochs": n_epochs[1]})
-    _fill(options, {"jobs": joblib.cpu_count()})
-    estimators = _estimators(samples, options)
-    _note_few_labels(samples, options)
-    # One thread a fit, however many fits run at once: the last digits of a network
-    # depend on the number of threads.
-    with (
-        warnings.catch_warnings(),
-        joblib.parallel_config("loky", inner_max_num_threads=1),
-        threadpool_limits(1),
-    ):
-        # Noted once, above and below, in words that fit the command.
-        warnings.simplefilter("ignore", FewLabelsWarning)
-        warnings.simplefilter("ignore", TransductiveWarning)
-        return compare(
-            estimators,
-            samples.X,
-            samples.y,
-            cv=options["folds"],
-            n_repeats=options["repeats"],
-            groups=samples.groups,
-            n_jobs=options["jobs"],
-            random_state=options["seed"],
-            verbose=1,
-        )
-
-
-def _note_few_labels(samples, options):
-    """Say once what each fine-tuned network would warn of."""
-    from skspectra._regressor import FEW_LABELS
-
-    n_labelled = samples.description["labelled"] * (1 - 1 / options["folds"])
-    if n_labelled < FEW_LABELS:
-        _say(
-            f"Note: about {n_labelled:.0f} labels a fold. With fewer than about "
-            f"{FEW_LABELS} a fine-tuned network was mostly behind PLS on public sets; "
-            "try SpectralStackingRegressor in Python."
-        )
-
-
 def _note_seen(folds, samples):
     """Say it if spectra were tested that are in the pool too, and put it on record."""
     once = folds[folds["repeat"] == 0].groupby("estimator")[["n_seen", "n_test"]].sum()
@@ -259,50 +162,7 @@ def _note_seen(folds, samples):
             "(transductive). For errors on new spectra take them out of --pool."
         )
         samples.notes.append(note)
-        _say(f"Note: {note}")
-
-
-def _estimators(samples, options):
-    """Return PLS and the three networks; of a pool they have seen the spectra."""
-    from sklearn.frozen import FrozenEstimator
-    from sklearn.pipeline import make_pipeline
-
-    from skspectra import MaskedSpectralPretrainer, SpectralRegressor
-    from skspectra.evaluation import pls_baseline
-
-    def network(pretrainer, strategy="fine_tune"):
-        # On the CPU: many fits run at once, and would crowd an accelerator.
-        model = SpectralRegressor(
-            pretrainer, strategy=strategy, max_epochs=options["epochs"], device="cpu"
-        )
-        return make_pipeline(_normalizer(options), model)
-
-    where = {"x_axis": samples.x_axis, "device": "cpu"}
-    scratch = MaskedSpectralPretrainer(max_epochs=0, **where)
-    pretrainer = MaskedSpectralPretrainer(
-        max_epochs=options["pretrain_epochs"], **where
-    )
-    if samples.pool is not None:
-        _say(f"Pretraining on the pool, {options['pretrain_epochs']} epochs ...")
-        pool = _normalizer(options).fit_transform(samples.pool)
-        pretrainer.set_params(device="auto", random_state=options["seed"]).fit(pool)
-        pretrainer = FrozenEstimator(pretrainer)
-    return {
-        "PLS": pls_baseline(),
-        "scratch": network(scratch),
-        "pretrained probe": network(pretrainer, "probe"),
-        "pretrained fine-tuned": network(pretrainer),
-    }
-
-
-def _normalizer(options):
-    """Return the first step of the networks."""
-    from sklearn.preprocessing import FunctionTransformer
-
-    from skspectra import InstanceNormalizer
-
-    method = options["normalize"]
-    return FunctionTransformer() if method == "none" else InstanceNormalizer(method)
+        say(f"Note: {note}")
 
 
 def _write(comparison, samples, options, seconds):
@@ -332,4 +192,4 @@ def _write(comparison, samples, options, seconds):
     }
     text = json.dumps(settings, indent=2, ensure_ascii=False)
     (out / "settings.json").write_text(text + "\n", encoding="utf-8")
-    _say(f"Figures, predictions and drawings are in {out}.")
+    say(f"Figures, predictions and drawings are in {out}.")
