@@ -40,7 +40,7 @@ def search(grid):
     """Return the RMSECV of each candidate, in the order of the grid."""
     found = GridSearchCV(
         model, grid, cv=folds, scoring="neg_root_mean_squared_error", refit=False
-    ).fit(meat.data, meat.target)
+    ).fit(meat.data, meat.target, spectralregressor__groups=meat.groups)
     return -found.cv_results_["mean_test_score"]
 
 
@@ -62,6 +62,7 @@ pls = -cross_val_score(
     meat.target,
     cv=folds,
     scoring="neg_root_mean_squared_error",
+    params={"groups": meat.groups},
 ).mean()
 
 # %%
