@@ -56,7 +56,7 @@ LAYERS = [
     {"nn"},
 ]
 # At the side: everybody but `nn` may import them, and they know no estimator.
-SIDE = {"_inputs", "_validation", "_versions", "exceptions", "metrics"}
+SIDE = {"_axes", "_inputs", "_validation", "_versions", "exceptions", "metrics"}
 SIDE |= {"datasets", "io"}
 
 LONGEST_FUNCTION, USUAL_FUNCTION, LONGEST_FILE = 60, 30, 300
