@@ -156,6 +156,7 @@ def test_the_torch_modules_know_torch_alone():
         ("skorch", {"_net"}),
         ("captum", {"_attribution"}),
         ("ikpls", {"_pls_path"}),
+        ("jinja2", {"evaluation._report"}),
         ("ot", {"_sinkhorn"}),
         ("sklearn.utils._param_validation", {"_validation"}),
         ("click", {module for module in MODULES if room(module) == "cli"}),

@@ -4,8 +4,9 @@ from numbers import Integral, Real
 
 import pandas as pd
 
-from skspectra._validation import Interval, generator, validate_parameters
+from skspectra._validation import Interval, generator, seed_of, validate_parameters
 from skspectra.evaluation._comparison import Comparison
+from skspectra.evaluation._settings import describe_settings
 from skspectra.evaluation._splits import (
     check_estimators,
     check_samples,
@@ -172,7 +173,9 @@ def compare(
     validate_parameters(CONSTRAINTS, locals(), "compare")
     estimators, reference = check_estimators(estimators, reference)
     samples = check_samples(X, y, groups)
-    splits = make_splits(samples, cv, n_repeats, generator(random_state))
+    seed = seed_of(random_state)
+    settings = describe_settings(estimators, cv, n_repeats, seed)
+    splits = make_splits(samples, cv, n_repeats, generator(seed))
     trials = run_trials(estimators, samples, splits, n_jobs=n_jobs, verbose=verbose)
     folds = pd.DataFrame([row for *_, trial in trials for row in trial.figures])
     predictions = _predictions(trials, samples)
@@ -187,6 +190,7 @@ def compare(
         reference=reference,
         confidence=confidence,
         grouped=samples.groups is not None,
+        settings=settings,
     )
 
 

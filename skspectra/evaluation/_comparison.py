@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from skspectra._whole_file import write_whole
 from skspectra.evaluation._plot import draw_predictions, draw_ratios
 
 __all__ = ["Comparison", "describe_folds"]
@@ -48,6 +49,10 @@ class Comparison:
         Of the bounds.
     grouped : bool
         Whether groups were kept whole.
+    settings : dict, default=None
+        What repeats it, by name: the arguments of :func:`compare`, `random_state` as
+        the number that was drawn where None was given, all parameters of the
+        `estimators` and the `versions` of packages. None where it was not made there.
 
     See Also
     --------
@@ -72,6 +77,7 @@ class Comparison:
     reference: str
     confidence: float
     grouped: bool
+    settings: dict | None = None
 
     @property
     def verdict(self):
@@ -167,6 +173,78 @@ class Comparison:
             title = f"{_label(key)}\nRMSEP {row['rmsep']:.3g}, R² {row['r2']:.2f}"
             panels.append((title, part["measured"], part[name], target))
         return draw_predictions(panels, ax=ax)
+
+    def to_html(
+        self,
+        path=None,
+        *,
+        X=None,
+        y=None,
+        groups=None,
+        x_axis=None,
+        x_unit=None,
+        target=None,
+        title=None,
+        about=None,
+        notes=(),
+    ):
+        """Return a report of one page that needs nothing beside it, no network either.
+
+        It holds the question, the verdict, the table, drawings, the data as far as
+        they are given here, and the settings that repeat the comparison.
+
+        Parameters
+        ----------
+        path : str or os.PathLike, default=None
+            Where the page is written, in UTF-8, whole or not at all. None writes none.
+        X : array-like of shape (n_samples, n_channels), default=None
+            The spectra that were compared on. Without them the page does not describe
+            the data.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            Their reference values, as :func:`compare` got them. Needed with `X`.
+        groups : array-like of shape (n_samples,), default=None
+            What each row belongs to, as :func:`compare` got it.
+        x_axis : array-like of shape (n_channels,), default=None
+            Positions of the channels, in `x_unit`.
+        x_unit : str, default=None
+            Of `x_axis`, such as "nm" or "cm-1".
+        target : str, default=None
+            What is predicted, with its unit, where there is one target. Of several
+            the names in `table` are used.
+        title : str, default=None
+            Of the page; None names the target and the reference.
+        about : dict of str to str, default=None
+            More lines about the data: where they are from, the instrument, the date.
+        notes : sequence of str, default=()
+            What a reader has to know, shown with the notes that the figures call for.
+
+        Returns
+        -------
+        text : str
+            HTML.
+
+        Raises
+        ------
+        ValueError
+            If `X` and `y` are not what was compared on, as far as that can be told.
+        OSError
+            If it cannot be written.
+        """
+        from skspectra.evaluation._report import report
+
+        data = {"X": X, "y": y, "groups": groups, "x_axis": x_axis, "x_unit": x_unit}
+        text = report(
+            self,
+            data,
+            design=describe_folds(self.folds, self.grouped),
+            target=target,
+            title=title,
+            about=about,
+            notes=notes,
+        )
+        if path is not None:
+            write_whole(path, text.encode("utf-8"))
+        return text
 
     def _rivals(self):
         names = self.table.index.get_level_values("estimator")
