@@ -12,6 +12,7 @@ import click
 from skspectra.cli._compare_models import fit_all
 from skspectra.cli._group import Refusal, say
 from skspectra.cli._options import count, fill, normalize, seed
+from skspectra.cli._report import check_report, write_report
 
 __all__ = ["compare"]
 
@@ -39,7 +40,7 @@ predicted, whole meats held out: real spectra that come with the `data` extra.
 _EPILOG = """\b
 Examples:
   skspectra compare --quick
-  skspectra compare meat.csv --target fat --groups sample
+  skspectra compare meat.csv --target fat --groups sample --report fat.html
   skspectra compare meat.csv --target fat --pool unlabelled.parquet --out fat
 
 Files in --out: table.csv and folds.csv (figures), predictions.csv (its `row` counts
@@ -97,6 +98,12 @@ Exit status: 0 done, 1 crash, 2 wrong input, 130 interrupted.
 @count("--jobs", "Fits at once, a core each.  [default: the number of cores]")
 @seed
 @click.option(
+    "--report",
+    metavar="FILE",
+    help="A page (HTML) with verdict, figures, data and settings, to read in a "
+    "browser, to print or to pass on. It is overwritten if it is there.",
+)
+@click.option(
     "--out",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
@@ -120,6 +127,7 @@ def compare(**options):
     comparison.predictions["row"] = samples.rows[comparison.predictions["row"]]
     click.echo(comparison.to_string())
     _write(comparison, samples, options, perf_counter() - start)
+    write_report(comparison, samples, options)
 
 
 def _read(options):
@@ -129,6 +137,7 @@ def _read(options):
     named = ("table", "dataset", "target", "groups", "ignore", "pool", "folds")
     try:
         samples = read_samples(**{name: options[name] for name in named})
+        check_report(options["report"])
         _check_writable(options["out"])
     except (ImportError, OSError, ValueError) as error:
         raise Refusal(error) from error
@@ -162,6 +171,7 @@ def _note_seen(folds, samples):
             "(transductive). For errors on new spectra take them out of --pool."
         )
         samples.notes.append(note)
+        samples.told_by_figures.append(note)
         say(f"Note: {note}")
 
 

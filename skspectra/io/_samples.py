@@ -40,10 +40,11 @@ def read_samples(
         - rows : ndarray of int of shape (n_samples,), which rows of the table
         - pool : ndarray of shape (n_pool, n_channels) or None; with a pool, the
           table's unlabelled rows are part of it
-        - x_axis : ndarray of shape (n_channels,) or None
+        - x_axis : ndarray of shape (n_channels,) or None; x_unit : str or None
         - source, target : str, what it is called
         - description : dict, names and numbers that JSON can hold
-        - notes : list of str, what a reader of the figures should know
+        - notes : list of str, what a reader of the figures should know;
+          told_by_figures : those of them that figures and spectra tell by themselves
 
     Raises
     ------
@@ -86,8 +87,10 @@ def _from_dataset(name):
         y=data.target,
         groups=data.get("groups"),
         x_axis=data.x_axis[used],
+        x_unit=data.x_unit,
         pool=None if pool is None else pool[:, used],
         notes=[],
+        told_by_figures=[],
     )
 
 
@@ -106,8 +109,10 @@ def _from_table(path, target, groups, ignore, pool):
         y=table.target,
         groups=table.groups,
         x_axis=table.x_axis,
+        x_unit=None,
         pool=None,
         notes=[],
+        told_by_figures=[],
     )
     names = table.feature_names
     if table.x_axis is None:
@@ -203,11 +208,13 @@ def _tell_of_copies(samples):
     owned = set(zip(spectra, owners[labelled], strict=True))
     n_copies = len(owned) - len(set(spectra))
     if n_copies:
-        samples.notes.append(
+        note = (
             f"{n_copies} labelled spectra are copies of others{where}. A copy may "
             "train while the other is tested, and errors come out too small: --groups "
             "should name a column that keeps them together."
         )
+        samples.notes.append(note)
+        samples.told_by_figures.append(note)
 
 
 def _move_unlabelled(samples):
