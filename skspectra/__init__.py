@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr__`
     from skspectra._classifier import SpectralClassifier
     from skspectra._normalizer import InstanceNormalizer
+    from skspectra._novelty import SpectralNoveltyDetector
     from skspectra._persistence import load_model, save_model
     from skspectra._pls import PLSRegressionCV
     from skspectra._pretrainer import MaskedSpectralPretrainer
@@ -19,6 +20,7 @@ __all__ = [
     "MaskedSpectralPretrainer",
     "PLSRegressionCV",
     "SpectralClassifier",
+    "SpectralNoveltyDetector",
     "SpectralRegressor",
     "SpectralStackingRegressor",
     "load_model",
@@ -32,6 +34,7 @@ _HOMES = {
     "MaskedSpectralPretrainer": "skspectra._pretrainer",
     "PLSRegressionCV": "skspectra._pls",
     "SpectralClassifier": "skspectra._classifier",
+    "SpectralNoveltyDetector": "skspectra._novelty",
     "SpectralRegressor": "skspectra._regressor",
     "SpectralStackingRegressor": "skspectra._stacking",
     "load_model": "skspectra._persistence",

@@ -61,6 +61,7 @@ _SPLITTERS = {
 _OWN = {
     "skspectra._classifier": ("SpectralClassifier",),
     "skspectra._normalizer": ("InstanceNormalizer",),
+    "skspectra._novelty": ("SpectralNoveltyDetector",),
     "skspectra._pls": ("PLSRegressionCV",),
     "skspectra._pretrainer": ("MaskedSpectralPretrainer",),
     "skspectra._regressor": ("SpectralRegressor",),
@@ -345,6 +346,20 @@ FITTED = {
         "_rmsecv": named(
             either(array(None, finite=False), array(None, None, finite=False))
         ),
+    },
+    "SpectralNoveltyDetector": {
+        **_COUNT_CHANNELS,
+        "pretrainer_": either(nothing, pretrainer),
+        "encoder_origin_": either(nothing, words("fit", "frozen", "scratch")),
+        "n_components_": either(nothing, count(0, "n_components_")),
+        "q_limit_": either(nothing, number(0)),
+        "t2_limit_": either(nothing, number(0)),
+        "mean_": either(nothing, _CHANNEL),
+        "components_": either(nothing, array("n_components_", "n_features_in_")),
+        "explained_variance_": either(nothing, array("n_components_")),
+        "held_out_scores_": array(None, finite=False),
+        "false_alarm_rate_": number(0),
+        "offset_": number(),
     },
     "SpectralStackingRegressor": {
         **_COUNT_CHANNELS,

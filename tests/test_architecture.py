@@ -26,6 +26,7 @@ LAYERS = [
         "_model_reader",
         "_model_writer",
         "_normalizer",
+        "_novelty",
         "_persistence",
         "_pickling",
         "_stacking",
@@ -52,6 +53,7 @@ LAYERS = [
         "_sinkhorn",
         "_gaussian_process",
         "_stack",
+        "_subspace",
     },
     {"nn"},
 ]

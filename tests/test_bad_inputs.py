@@ -33,6 +33,7 @@ from skspectra import (
     InstanceNormalizer,
     PLSRegressionCV,
     SpectralClassifier,
+    SpectralNoveltyDetector,
     SpectralRegressor,
     SpectralStackingRegressor,
     load_model,
@@ -47,6 +48,7 @@ TINY = tiny_pretrainer(embed_dim=4, decoder_dim=4, random_state=None)
 ESTIMATORS = {
     "normalizer": InstanceNormalizer(),
     "pretrainer": tiny_pretrainer(embed_dim=4, decoder_dim=4),
+    "novelty": SpectralNoveltyDetector(cv=2),
     "fine_tune": SpectralRegressor(TINY, max_epochs=2, random_state=0),
     "probe": SpectralRegressor(TINY, strategy="probe", random_state=0),
     "classifier": SpectralClassifier(TINY, max_epochs=2, random_state=0),
@@ -56,6 +58,7 @@ ESTIMATORS = {
 }
 ALL = tuple(ESTIMATORS)
 LEARNING = ALL[1:]
+FROM_Y = tuple(name for name in LEARNING if name not in ("pretrainer", "novelty"))
 REGRESSORS = ("fine_tune", "probe", "stack", "PLS", "TunedPLS")
 HEADS = ("fine_tune", "probe", "classifier")
 NETWORKS = ("pretrainer", *HEADS)
@@ -494,7 +497,7 @@ def test_reference_values_that_are_refused(name, case):
     assert_unfitted(model)
 
 
-@pytest.mark.parametrize("name", LEARNING[1:])
+@pytest.mark.parametrize("name", FROM_Y)
 def test_row_32_no_reference_values(name):
     with pytest.raises(ValueError, match="requires y to be passed"):
         clone(ESTIMATORS[name]).fit(X, None)
@@ -844,7 +847,7 @@ def test_row_53_named_at_fit_and_not_at_predict_and_the_reverse(name):
 
 # --- groups and inner splits -------------------------------------------------------
 
-GROUPED = (*HEADS, "stack", "PLS", "TunedPLS")
+GROUPED = (*HEADS, "stack", "PLS", "TunedPLS", "novelty")
 GROUPS = [
     Case(61, "two columns", lambda: np.c_[CLASSES, CLASSES], says="groups.*(12, 2)"),
     Case(61, "wrong length", lambda: CLASSES[:-1], says="inconsistent numbers"),
@@ -1018,7 +1021,7 @@ def bad_groups(name):
 
 FAILURES = [
     *((name, how) for name in ALL for how in (bad_spectra, bad_names)),
-    *((name, bad_targets) for name in LEARNING[1:]),
+    *((name, bad_targets) for name in FROM_Y),
     *((name, bad_groups) for name in GROUPED),
 ]
 
@@ -1036,7 +1039,8 @@ def test_row_74_a_second_fit_that_fails_leaves_no_model(name, how):
 @pytest.mark.parametrize("name", ALL)
 def test_row_74_a_parameter_that_is_refused_leaves_the_model(name):
     model, expected = fit(name), answer(fitted(name))
-    parameter = {"normalizer": "eps", "stack": "shrinkage"}.get(name, "batch_size")
+    own = {"normalizer": "eps", "stack": "shrinkage", "novelty": "false_alarm_rate"}
+    parameter = own.get(name, "batch_size")
     parameter = "max_components" if name in BY_PLS else parameter
     before = model.get_params(deep=False)[parameter]
     model.set_params(**{parameter: {"bad": "value"}})

@@ -1,4 +1,4 @@
-"""scikit-learn's contract, for every estimator that trains a network."""
+"""scikit-learn's contract, for every estimator that may train a network."""
 
 import pytest
 from sklearn.utils.estimator_checks import (
@@ -19,6 +19,7 @@ from sklearn.utils.estimator_checks import (
 from skspectra import (
     MaskedSpectralPretrainer,
     SpectralClassifier,
+    SpectralNoveltyDetector,
     SpectralRegressor,
     SpectralStackingRegressor,
 )
@@ -82,7 +83,12 @@ STACKS = [
     SpectralStackingRegressor(pretrainer, cv=2, random_state=0)
     for pretrainer in (None, tiny_pretrainer(max_epochs=1, random_state=None))
 ]
-ESTIMATORS = [*PRETRAINERS, *REGRESSORS, *CLASSIFIERS, *STACKS]
+DETECTORS = [
+    SpectralNoveltyDetector(),
+    SpectralNoveltyDetector(n_components=0.9),
+    SpectralNoveltyDetector(tiny_pretrainer(random_state=None), cv=2, random_state=0),
+]
+ESTIMATORS = [*PRETRAINERS, *REGRESSORS, *CLASSIFIERS, *STACKS, *DETECTORS]
 
 
 @parametrize_with_checks(ESTIMATORS)

@@ -31,6 +31,7 @@ from skspectra import (
     MaskedSpectralPretrainer,
     PLSRegressionCV,
     SpectralClassifier,
+    SpectralNoveltyDetector,
     SpectralRegressor,
     SpectralStackingRegressor,
     load_model,
@@ -96,6 +97,9 @@ FITTED = {
     "tuned PLS, splits": TunedPLS(
         3, window=5, cv=list(GroupKFold(2).split(X, y, np.arange(24) // 2))
     ).fit(X, np.c_[y, X[:, 0]]),
+    "novelty": SpectralNoveltyDetector(cv=ShuffleSplit(2, random_state=0)).fit(X),
+    "novelty, nothing in common": SpectralNoveltyDetector(n_components=0).fit(X),
+    "novelty by a network": SpectralNoveltyDetector(tiny_pretrainer(), cv=2).fit(X),
     "pipeline": make_pipeline(
         StandardScaler(), InstanceNormalizer(), tiny_regressor()
     ).fit(X, y),

@@ -21,6 +21,7 @@ from skspectra import (
     MaskedSpectralPretrainer,
     PLSRegressionCV,
     SpectralClassifier,
+    SpectralNoveltyDetector,
     SpectralRegressor,
     SpectralStackingRegressor,
 )
@@ -42,6 +43,9 @@ FROZEN = FrozenEstimator(tiny_pretrainer(encoder="state_space").fit(X))
 FITTED = {
     "InstanceNormalizer": InstanceNormalizer().fit(X),
     "MaskedSpectralPretrainer": tiny_pretrainer(hidden_tokens="replace").fit(X),
+    "SpectralNoveltyDetector": SpectralNoveltyDetector(
+        tiny_pretrainer(), cv=2, random_state=0
+    ).fit(X),
     "SpectralRegressor": SpectralRegressor(
         tiny_pretrainer(), max_epochs=2, random_state=0
     ).fit(X, y),
