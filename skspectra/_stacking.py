@@ -24,6 +24,7 @@ from skspectra._pickling import PicklableEstimator
 from skspectra._pls_path import fit_path, make_splits, predict_path
 from skspectra._pretrainer import MaskedSpectralPretrainer
 from skspectra._provenance import provenance
+from skspectra._ranges import quantile_of_groups
 from skspectra._stack import (
     MEMBERS,
     Combination,
@@ -287,7 +288,9 @@ class SpectralStackingRegressor(RegressorMixin, PicklableEstimator, BaseEstimato
             "predict_interval",
         )
         y = self.predict(X)
-        half = np.array([_quantile(*errors, coverage) for errors in self._errors])
+        half = np.array(
+            [quantile_of_groups(*errors, coverage) for errors in self._errors]
+        )
         if np.isinf(half).any():
             n_units = min(len(np.unique(groups)) for _, groups in self._errors)
             warn_caller(
@@ -416,16 +419,3 @@ def _check_groups(groups):
             f"reference value, one to train on and one to hold out. Got {len(names)}."
         )
     return groups
-
-
-def _quantile(errors, groups, coverage):
-    """Return the quantile of errors in which groups count alike, one of them infinite.
-
-    The infinite one stands for the group that is predicted. Where each row is a group
-    of its own, this is the quantile of split conformal prediction.
-    """
-    sizes = np.bincount(groups)
-    order = np.argsort(errors)
-    weights = 1.0 / sizes[groups[order]] / (len(sizes) + 1)
-    reached = np.flatnonzero(np.cumsum(weights) >= coverage - 1e-12)
-    return errors[order[reached[0]]] if len(reached) else np.inf

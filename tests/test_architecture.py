@@ -46,6 +46,7 @@ LAYERS = [
         "_folds",
         "_net",
         "_provenance",
+        "_ranges",
         "_scaling",
         "_seeding",
         "_probe",

@@ -7,14 +7,17 @@ import click
 
 from skspectra.cli._compare import compare
 from skspectra.cli._group import Commands
+from skspectra.cli._pretrain import pretrain
 
 __all__ = ["main"]
 
 
 @click.group(cls=Commands)
 @click.version_option(package_name="skspectra")
-def main():
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug):
     """Masked pretraining for spectra, honest beside PLS."""
 
 
-main.add_command(compare)
+for command in (compare, pretrain):
+    main.add_command(command)

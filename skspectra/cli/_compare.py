@@ -1,17 +1,16 @@
 """`skspectra compare`: whether masked pretraining beats PLS on a table of spectra."""
 
 import json
-import platform
-import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 
 import click
 
+from skspectra._versions import installed
 from skspectra.cli._compare_models import fit_all
-from skspectra.cli._group import Refusal, say
-from skspectra.cli._options import count, fill, normalize, seed
+from skspectra.cli._group import EXIT_STATUS, put, refusals, say
+from skspectra.cli._options import column, count, fill, normalize, seed, table
+from skspectra.cli._places import check_folder
 from skspectra.cli._report import check_report, write_report
 
 __all__ = ["compare"]
@@ -45,28 +44,18 @@ Examples:
 
 Files in --out: table.csv and folds.csv (figures), predictions.csv (its `row` counts
 the rows of TABLE from 0), ratios.png, predictions.png, settings.json.
-
-Exit status: 0 done, 1 crash, 2 wrong input, 130 interrupted.
 """
 
 
-@click.command(help=_HELP, epilog=_EPILOG)
-@click.argument("table", required=False)
-@click.option("--target", metavar="COLUMN", help="Reference values, in any unit.")
-@click.option(
-    "--groups",
-    metavar="COLUMN",
-    help="What a row belongs to (sample, batch, field): held out as a whole.",
-)
-@click.option(
-    "--ignore",
-    metavar="COLUMN",
-    multiple=True,
-    help="A column that is no channel. Can be repeated.",
-)
+@click.command(help=_HELP, epilog=f"{_EPILOG}\n{EXIT_STATUS}")
+@table(required=False)
+@column("--target", "Reference values, in any unit.")
+@column("--groups", "What a row belongs to (sample, batch): held out as a whole.")
+@column("--ignore", "A column that is no channel. Can be repeated.", multiple=True)
 @click.option(
     "--pool",
     metavar="TABLE",
+    type=click.Path(),
     help="Spectra without reference values on the same channels: the pretraining is "
     "done on these, once. Without it each fold pretrains on its own training spectra.",
 )
@@ -100,6 +89,7 @@ Exit status: 0 done, 1 crash, 2 wrong input, 130 interrupted.
 @click.option(
     "--report",
     metavar="FILE",
+    type=click.Path(),
     help="A page (HTML) with verdict, figures, data and settings, to read in a "
     "browser, to print or to pass on. It is overwritten if it is there.",
 )
@@ -125,9 +115,9 @@ def compare(**options):
     comparison = fit_all(samples, options)
     _note_seen(comparison.folds, samples)
     comparison.predictions["row"] = samples.rows[comparison.predictions["row"]]
-    click.echo(comparison.to_string())
     _write(comparison, samples, options, perf_counter() - start)
     write_report(comparison, samples, options)
+    put(comparison.to_string())
 
 
 def _read(options):
@@ -135,29 +125,16 @@ def _read(options):
     from skspectra.io._samples import read_samples
 
     named = ("table", "dataset", "target", "groups", "ignore", "pool", "folds")
-    try:
+    with refusals():
         samples = read_samples(**{name: options[name] for name in named})
         check_report(options["report"])
-        _check_writable(options["out"])
-    except (ImportError, OSError, ValueError) as error:
-        raise Refusal(error) from error
+        check_folder(options["out"], _TABLES + _DRAWINGS, force=True)
     say(", ".join(f"{key}: {value}" for key, value in samples.description.items()))
     for note in samples.notes:
         say(f"Note: {note}")
     if options["quick"]:
         say("Note: the networks of --quick are not trained to the end.")
     return samples
-
-
-def _check_writable(out):
-    """Make the folder, and see that files can be written before anything is fitted."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out).close()
-        for path in filter(Path.exists, map(out.joinpath, _TABLES + _DRAWINGS)):
-            path.open("r+b").close()
-    except OSError as error:
-        raise ValueError(f"--out {out} is not writable: {error.strerror}.") from error
 
 
 def _note_seen(folds, samples):
@@ -196,8 +173,7 @@ def _write(comparison, samples, options, seconds):
     settings = {
         "data": samples.description | {"notes": samples.notes},
         "options": options | {"out": str(out)},
-        "versions": {name: version(name) for name in _PACKAGES}
-        | {"python": platform.python_version()},
+        "versions": installed(*_PACKAGES),
         "seconds": round(seconds, 1),
     }
     text = json.dumps(settings, indent=2, ensure_ascii=False)

@@ -2,12 +2,29 @@
 
 import click
 
-__all__ = ["count", "fill", "normalize", "normalizer", "seed"]
+from skspectra.cli._complete import complete_column
+
+__all__ = ["column", "count", "device", "fill", "force", "normalize", "normalizer"]
+__all__ += ["quiet", "seed", "table"]
 
 
-def count(flag, text, least=1):
+def table(**options):
+    """Return the decorator of the argument TABLE."""
+    return click.argument("table", type=click.Path(), **options)
+
+
+def column(flag, text, **options):
+    """Return the decorator of an option that names a column of TABLE."""
+    return click.option(
+        flag, metavar="COLUMN", help=text, shell_complete=complete_column, **options
+    )
+
+
+def count(flag, text, least=1, **options):
     """Return the decorator of an option that is a whole number."""
-    return click.option(flag, type=click.IntRange(least), metavar="N", help=text)
+    return click.option(
+        flag, type=click.IntRange(least), metavar="N", help=text, **options
+    )
 
 
 normalize = click.option(
@@ -21,6 +38,17 @@ normalize = click.option(
 )
 seed = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True
+)
+device = click.option(
+    "--device",
+    metavar="NAME",
+    default="auto",
+    show_default=True,
+    help="Where a network is trained: cpu, cuda, or auto, a CUDA GPU if there is one.",
+)
+force = click.option("--force", is_flag=True, help="Overwrite what is there.")
+quiet = click.option(
+    "--quiet", "-q", is_flag=True, help="Say nothing about the progress."
 )
 
 

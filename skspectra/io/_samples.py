@@ -41,6 +41,7 @@ def read_samples(
         - pool : ndarray of shape (n_pool, n_channels) or None; with a pool, the
           table's unlabelled rows are part of it
         - x_axis : ndarray of shape (n_channels,) or None; x_unit : str or None
+        - feature_names : list of str, the names of the channels; None of a data set
         - source, target : str, what it is called
         - description : dict, names and numbers that JSON can hold
         - notes : list of str, what a reader of the figures should know;
@@ -88,6 +89,7 @@ def _from_dataset(name):
         groups=data.get("groups"),
         x_axis=data.x_axis[used],
         x_unit=data.x_unit,
+        feature_names=None,
         pool=None if pool is None else pool[:, used],
         notes=[],
         told_by_figures=[],
@@ -110,6 +112,7 @@ def _from_table(path, target, groups, ignore, pool):
         groups=table.groups,
         x_axis=table.x_axis,
         x_unit=None,
+        feature_names=table.feature_names,
         pool=None,
         notes=[],
         told_by_figures=[],
