@@ -11,11 +11,13 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr_
     from skspectra._pls import PLSRegressionCV
     from skspectra._pretrainer import MaskedSpectralPretrainer
     from skspectra._regressor import SpectralRegressor
+    from skspectra._resampler import AxisResampler
     from skspectra._stacking import SpectralStackingRegressor
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "AxisResampler",
     "InstanceNormalizer",
     "MaskedSpectralPretrainer",
     "PLSRegressionCV",
@@ -30,6 +32,7 @@ __all__ = [
 # Torch takes seconds to import. What does not need it (the command line's help, PLS,
 # the data) does not wait for it: each name is imported when it is first asked for.
 _HOMES = {
+    "AxisResampler": "skspectra._resampler",
     "InstanceNormalizer": "skspectra._normalizer",
     "MaskedSpectralPretrainer": "skspectra._pretrainer",
     "PLSRegressionCV": "skspectra._pls",

@@ -114,6 +114,9 @@ class SpectralClassifier(ClassifierMixin, SupervisedModel):
         What the model was made of and with: `versions` of packages, `seed`,
         `device`, `n_threads`, `data` (shape and SHA-256 of X) and `rows`, a hash of
         each spectrum. That of the encoder is ``pretrainer_.provenance_``.
+    x_axis_ : ndarray of shape (n_channels,) or None
+        The axis that the column names of X tell, where they are numbers; else that
+        of the pretrainer.
     n_features_in_ : int
         Number of channels seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (n_channels,)

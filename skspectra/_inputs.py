@@ -4,12 +4,13 @@ import contextlib
 import functools
 import sys
 import warnings
-from numbers import Real
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
+
+from skspectra._table_axis import check_columns, column_axis, known_axis
 
 __all__ = [
     "SMALLEST",
@@ -103,78 +104,6 @@ def check_answers(values):
     return values
 
 
-def known_axis(estimator):
-    """Return the axis that the tables of a fitted estimator lie on, or None.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted.
-
-    Returns
-    -------
-    ndarray of shape (n_channels,) or None
-        Its `x_axis_`, or else the column names of the table it was fitted on, where
-        these were numbers other than 0, 1, 2, ….
-    """
-    axis = getattr(estimator, "x_axis_", None)
-    return getattr(estimator, "_column_axis", None) if axis is None else axis
-
-
-def _column_axis(X):
-    """Return the column names of a table where they are numbers, and not counted."""
-    columns = getattr(X, "columns", None)
-    if columns is None or not all(isinstance(name, Real) for name in columns):
-        return None
-    axis = np.asarray(list(columns), dtype=np.float64)
-    return None if _counted(axis) else axis
-
-
-def _counted(axis):
-    # Without a table's own axis pandas counts 0, 1, 2, …: these are no positions.
-    return np.array_equal(axis, np.arange(len(axis)))
-
-
-def check_columns(X, x_axis, owner):
-    """Refuse a table whose numeric column names are not the fitted axis.
-
-    scikit-learn compares names that are words. Wavelengths are numbers, and a
-    reversed or shifted instrument would be predicted without a word.
-
-    Parameters
-    ----------
-    X : object
-        What the user passed; only tables with named columns are looked at.
-    x_axis : ndarray of shape (n_channels,) or None
-        The fitted axis; nothing is checked without one.
-    owner : str
-        Name of the estimator, for the message.
-
-    Raises
-    ------
-    ValueError
-        If the names are numbers and differ from the axis by more than a
-        hundredth of its smallest step.
-    """
-    if x_axis is None or not hasattr(X, "columns"):
-        return
-    try:
-        columns = np.asarray(X.columns, dtype=np.float64)
-    except (TypeError, ValueError):
-        return
-    if columns.shape != x_axis.shape or _counted(columns):
-        return
-    distance = np.abs(columns - x_axis).max()
-    steps = np.abs(np.diff(x_axis)) if len(x_axis) > 1 else np.abs(x_axis)
-    if not distance <= 0.01 * steps.min():
-        raise ValueError(
-            f"The columns of X run from {columns[0]:g} to {columns[-1]:g}, but the "
-            f"axis of {owner} from {x_axis[0]:g} to {x_axis[-1]:g}; the largest "
-            f"difference is {distance:g}. Bring X onto that axis first: sort its "
-            "columns, or resample it, with numpy.interp for example."
-        )
-
-
 def forget_fit(estimator):
     """Delete what an earlier fit learnt, so that a failing one leaves no mixture.
 
@@ -184,7 +113,7 @@ def forget_fit(estimator):
         Unfitted afterwards; its parameters stay.
     """
     learnt = [name for name in vars(estimator) if name.endswith("_")]
-    for name in (*learnt, "_column_axis"):
+    for name in (*learnt, "_column_axis"):  # the latter from an older file
         vars(estimator).pop(name, None)
 
 
@@ -193,7 +122,8 @@ def check_spectra(estimator, X, *, reset=False, y="no_validation", **options):
 
     :func:`sklearn.utils.validation.validate_data` does it, which takes numbers for what
     they look like: it drops masks, reads strings and times as numbers, compares no
-    column names that are numbers, and does not say where a value is missing.
+    column names that are numbers, and does not say where a value is missing. A fit
+    sets `x_axis_`, the axis that column names tell, or None.
 
     Parameters
     ----------
@@ -223,12 +153,12 @@ def check_spectra(estimator, X, *, reset=False, y="no_validation", **options):
     """
     if reset:
         forget_fit(estimator)
-        axis = _column_axis(X)
-        if axis is not None:
-            estimator._column_axis = axis
+        estimator.x_axis_ = column_axis(X)
     try:
         X = _numbers(X, "X")
         _refuse_double_columns(X)
+        if not reset:
+            check_columns(X, known_axis(estimator), type(estimator).__name__)
         if getattr(X, "ndim", 2) > 2:
             raise ValueError(
                 f"Expected 2D array, got {X.ndim}D array of shape {tuple(X.shape)} "
@@ -240,8 +170,6 @@ def check_spectra(estimator, X, *, reset=False, y="no_validation", **options):
         if reset:
             forget_fit(estimator)
         raise
-    if not reset:
-        check_columns(X, known_axis(estimator), type(estimator).__name__)
     return checked
 
 

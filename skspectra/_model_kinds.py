@@ -65,6 +65,7 @@ _OWN = {
     "skspectra._pls": ("PLSRegressionCV",),
     "skspectra._pretrainer": ("MaskedSpectralPretrainer",),
     "skspectra._regressor": ("SpectralRegressor",),
+    "skspectra._resampler": ("AxisResampler",),
     "skspectra._stacking": ("SpectralStackingRegressor",),
     "skspectra._tuned_pls": ("TunedPLS",),
 }
@@ -301,6 +302,11 @@ _CHANNEL = array("n_features_in_")
 
 # Of each class of ours: what a fitted one has.
 FITTED = {
+    "AxisResampler": {
+        **_COUNT_CHANNELS,
+        "x_axis_": either(nothing, array(None)),
+        "source_axis_": either(nothing, _CHANNEL),
+    },
     "InstanceNormalizer": _COUNT_CHANNELS,
     "MaskedSpectralPretrainer": {
         **_COUNT_CHANNELS,
@@ -395,6 +401,7 @@ FITTED = {
 BESIDES = {
     "feature_names_in_": array("n_features_in_", dtype="object", finite=False),
     "provenance_": origin,
-    "_column_axis": _CHANNEL,
+    "x_axis_": either(nothing, _CHANNEL),
+    "_column_axis": _CHANNEL,  # what older files have for it
     "_sklearn_output_config": named(words("default", "pandas", "polars")),
 }

@@ -237,7 +237,7 @@ def _check_own_state(name, cls, state):
         return
     wanted, sizes = kinds.FITTED[name], {}
     _check_names(name, wanted.keys() <= state.keys() <= {*wanted, *kinds.BESIDES})
-    for key, check in {**wanted, **kinds.BESIDES}.items():
+    for key, check in (wanted | kinds.BESIDES | wanted).items():
         if key in state and not check(state[key], sizes):
             raise ModelFileError(
                 f"{key} of a {name} is not of the kind, size or dtype that it must be, "

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 
 from skspectra._inputs import check_spectra, warn_caller
 from skspectra._pickling import PicklableEstimator
+from skspectra._table_axis import axis_names
 from skspectra._validation import Interval, StrOptions
 
 _EPS = 1e-12
@@ -118,6 +119,8 @@ class InstanceNormalizer(
 
     Attributes
     ----------
+    x_axis_ : ndarray of shape (n_channels,) or None
+        The axis that the column names of X tell, where they are numbers.
     n_features_in_ : int
         Number of channels seen during :term:`fit`.
 
@@ -188,6 +191,25 @@ class InstanceNormalizer(
         X_out, flat = normalize_rows(X, self.method, self.eps)
         warn_of_flat_rows(flat)
         return X_out.astype(X.dtype, copy=False)
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the channels, the same as went in.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the channels, to be compared with those of `fit`.
+
+        Returns
+        -------
+        ndarray of str of shape (n_channels,)
+            Where the names of `fit` were numbers, these as strings, so that with
+            ``set_output(transform="pandas")`` the next step knows the axis too.
+        """
+        axis = getattr(self, "x_axis_", None)
+        if input_features is None and axis is not None:
+            return axis_names(axis)
+        return super().get_feature_names_out(input_features)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

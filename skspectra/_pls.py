@@ -81,6 +81,8 @@ class PLSRegressionCV(
         Turns the centred, scaled X into its scores.
     y_loadings_ : ndarray of shape (n_targets, n_components_)
         Loadings of y.
+    x_axis_ : ndarray of shape (n_channels,) or None
+        The axis that the column names of X tell, where they are numbers.
     n_features_in_ : int
         Number of channels seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

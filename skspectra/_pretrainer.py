@@ -129,7 +129,8 @@ class MaskedSpectralPretrainer(
         Number of spectra of one training step.
     x_axis : array-like of shape (n_channels,), default=None
         Positions of the channels (nm, cm⁻¹, keV), strictly rising or falling.
-        A table whose numeric column names differ from it is refused.
+        A table whose numeric column names differ from it is refused. None takes them
+        from the column names of X where these are numbers.
     device : str, default="auto"
         Where to compute: "auto" takes a CUDA GPU if there is one.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -187,7 +188,7 @@ class MaskedSpectralPretrainer(
         each spectrum. With these :func:`skspectra.evaluation.compare` tells whether
         test spectra were among those of a frozen encoder.
     x_axis_ : ndarray of shape (n_channels,) or None
-        The axis given.
+        The axis given, or else the one that the column names of X tell.
     n_features_in_ : int
         Number of channels seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (n_channels,)
@@ -390,7 +391,8 @@ class MaskedSpectralPretrainer(
             | {"random_state": seed, "mean": mean, "scale": scale},
             **training_parameters(parameters),
         )
-        self.x_axis_, self.patch_size_ = x_axis, patch_size
+        self.x_axis_ = self.x_axis_ if x_axis is None else x_axis
+        self.patch_size_ = patch_size
         self.n_tokens_ = count_tokens(n_channels, patch_size)
         self.mean_, self.scale_ = mean, scale
         self.provenance_ = provenance(X, seed, self.device)

@@ -108,6 +108,9 @@ class SpectralStackingRegressor(RegressorMixin, PicklableEstimator, BaseEstimato
         What the model was made of and with: `versions` of packages, `seed`,
         `device`, `n_threads`, `data` (shape and SHA-256 of X) and `rows`, a hash of
         each spectrum. That of the encoder is ``pretrainer_.provenance_``.
+    x_axis_ : ndarray of shape (n_channels,) or None
+        The axis that the column names of X tell, where they are numbers; else that of a
+        frozen pretrainer.
     n_features_in_ : int
         Number of channels seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -215,6 +218,8 @@ class SpectralStackingRegressor(RegressorMixin, PicklableEstimator, BaseEstimato
         self._views = learn_views(X)
         self._fit_encoder(X, rng)
         self._check_axis(table)
+        if self.x_axis_ is None:
+            self.x_axis_ = known_axis(self.pretrainer_)
         self._flat = y.ndim == 1
         self._fit_targets(X, y.reshape(len(X), -1), groups, rng.randint(2**31 - 1))
         self.provenance_ = provenance(X, seed, "cpu")

@@ -121,6 +121,8 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
         )
         self._check_axis_of(pretrainer, table, X_val)
         self.pretrainer_, self.encoder_origin_ = pretrainer, origin
+        if self.x_axis_ is None:
+            self.x_axis_ = known_axis(pretrainer)
         labelled = ~np.isnan(y).all(axis=1)
         x, y = self._scaled_spectra(X[labelled]), y[labelled]
         groups = None if groups is None else groups[labelled]

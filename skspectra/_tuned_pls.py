@@ -50,6 +50,8 @@ class TunedPLS(MultiOutputMixin, RegressorMixin, PicklableEstimator, BaseEstimat
         Number of components that was kept.
     pls_ : PLSRegressionCV
         The model of treated spectra.
+    x_axis_ : ndarray of shape (n_channels,) or None
+        The axis that the column names of X tell, where they are numbers.
     n_features_in_ : int
         Number of channels seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

@@ -69,7 +69,7 @@ def seed_of(random_state):
     return int(generator(random_state).randint(2**31 - 1))
 
 
-def check_x_axis(x_axis, n_channels, owner):
+def check_x_axis(x_axis, n_channels, owner, name="x_axis"):
     """Return the positions of the channels as an array, or None.
 
     Parameters
@@ -80,6 +80,8 @@ def check_x_axis(x_axis, n_channels, owner):
         Number of channels of X.
     owner : str
         Name of the estimator, for the message.
+    name : str, default="x_axis"
+        Name of the parameter, for the message.
 
     Returns
     -------
@@ -97,11 +99,11 @@ def check_x_axis(x_axis, n_channels, owner):
         axis = np.asarray(x_axis, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"The 'x_axis' parameter of {owner} must hold numbers. Got {x_axis!r}."
+            f"The {name!r} parameter of {owner} must hold numbers. Got {x_axis!r}."
         ) from error
     if axis.shape != (n_channels,):
         raise ValueError(
-            f"The 'x_axis' parameter of {owner} must hold one value for each of the "
+            f"The {name!r} parameter of {owner} must hold one value for each of the "
             f"{n_channels} channels of X. Got shape {axis.shape} instead."
         )
     steps = np.diff(axis)
@@ -109,7 +111,7 @@ def check_x_axis(x_axis, n_channels, owner):
     if wrong.any() or not np.isfinite(axis).all():
         at = int(np.argmax(wrong)) if wrong.any() else 0
         raise ValueError(
-            f"The 'x_axis' parameter of {owner} must be finite and strictly rising or "
+            f"The {name!r} parameter of {owner} must be finite and strictly rising or "
             f"strictly falling. Got {axis[at : at + 2]} at index {at}."
         )
     return axis

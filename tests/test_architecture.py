@@ -29,6 +29,7 @@ LAYERS = [
         "_novelty",
         "_persistence",
         "_pickling",
+        "_resampler",
         "_stacking",
         "_treatments",
         "_tuned_pls",
@@ -59,8 +60,8 @@ LAYERS = [
     {"nn"},
 ]
 # At the side: everybody but `nn` may import them, and they know no estimator.
-SIDE = {"_axes", "_inputs", "_validation", "_versions", "exceptions", "metrics"}
-SIDE |= {"datasets", "io"}
+SIDE = {"_axes", "_inputs", "_table_axis", "_validation", "_versions"}
+SIDE |= {"datasets", "exceptions", "io", "metrics"}
 
 LONGEST_FUNCTION, USUAL_FUNCTION, LONGEST_FILE = 60, 30, 300
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import quad
+from scipy.interpolate import Akima1DInterpolator
 
 from skspectra._axes import (
     METHODS,
@@ -57,7 +58,7 @@ def test_other_spellings_are_known():
 
 
 def test_what_has_no_counterpart_is_refused():
-    with pytest.raises(ValueError, match="one of nm, um, cm-1, eV, keV.*Angstrom"):
+    with pytest.raises(ValueError, match=r"one of nm, um, cm-1, eV, keV.*Angstrom"):
         convert_axis([1.0], "nm", "Angstrom")
     for wrong in (0.0, -20.0, np.nan):
         with pytest.raises(ValueError, match=f"must be positive.*Got {wrong:g}"):
@@ -84,6 +85,25 @@ def test_a_smooth_function_is_met_between_its_channels():
     # Of straight lines it is at most h^2 / 8 times the largest second derivative.
     assert errors["linear"].max() < np.diff(UNEVEN).max() ** 2 / 8 * 2 / 40.0**2
     assert errors["cubic"].mean() < 0.2 * errors["linear"].mean()
+
+
+def test_cubic_polynomials_are_those_of_scipy():
+    X, target = RNG.standard_normal((4, 200)), np.linspace(1005, 1330, 777)
+    oracle = Akima1DInterpolator(UNEVEN, X, axis=1, method="makima")
+    assert_allclose(interpolate_rows(X, UNEVEN, target, "cubic"), oracle(target))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_spectrum_is_the_same_alone_and_beside_a_strong_one(method):
+    X = bands(UNEVEN) * np.array([[1.0], [1e-12], [1e90]])
+    target = np.linspace(1010, 1300, 40)
+    together = resample_rows(X, UNEVEN, target, method)
+    for row, expected in zip(X, together, strict=True):
+        alone = resample_rows(row[np.newaxis], UNEVEN, target, method)
+        assert_array_equal(alone[0], expected)
+    assert_allclose(
+        together[1], resample_rows(X * 1e12, UNEVEN, target, method)[1] / 1e12
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -736,21 +736,29 @@ def scored(model):
 
 REVERSED = frame(AXIS).iloc[:, ::-1]
 AXES = [
-    Case(47, "reversed", lambda: REVERSED, says="1150 to 1100.*1100 to 1150.*is 50"),
     Case(
-        47, "shifted", lambda: frame(AXIS + 5), says="1105 to 1155.*1100 to 1150.*is 5"
+        47,
+        "reversed",
+        lambda: REVERSED,
+        says="1150 to 1100.*1100 to 1150.*reversed",
+    ),
+    Case(
+        47,
+        "shifted",
+        lambda: frame(AXIS + 5),
+        says="1105 to 1155.*1100 to 1150.*shifted by 5",
     ),
     Case(
         47,
         "two swapped",
         lambda: frame(AXIS[[0, 2, 1, 3, 4, 5]]),
-        says="1100 to 1150.*1100 to 1150.*is 10",
+        says="1100 to 1150.*the same in another order. Sort them",
     ),
     Case(
         52,
         "other unit",
         lambda: frame(1e7 / AXIS),
-        says="9090.91 to 8695.65.*numpy.int",
+        says="9090.91 to 8695.65.*AxisResampler.*one is in nm and the other in cm-1",
     ),
     Case(52, "whole numbers", lambda: frame(range(1, 7)), says="1 to 6.*1100 to 1150"),
 ]

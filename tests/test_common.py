@@ -1,4 +1,4 @@
-"""scikit-learn's contract, for every estimator that may train a network."""
+"""scikit-learn's contract, for networks and resampling; others have a file each."""
 
 import pytest
 from sklearn.utils.estimator_checks import (
@@ -17,6 +17,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 from skspectra import (
+    AxisResampler,
     MaskedSpectralPretrainer,
     SpectralClassifier,
     SpectralNoveltyDetector,
@@ -88,7 +89,8 @@ DETECTORS = [
     SpectralNoveltyDetector(n_components=0.9),
     SpectralNoveltyDetector(tiny_pretrainer(random_state=None), cv=2, random_state=0),
 ]
-ESTIMATORS = [*PRETRAINERS, *REGRESSORS, *CLASSIFIERS, *STACKS, *DETECTORS]
+RESAMPLERS = [AxisResampler(), AxisResampler(method="average", outside="raise")]
+ESTIMATORS = [*PRETRAINERS, *REGRESSORS, *CLASSIFIERS, *STACKS, *DETECTORS, *RESAMPLERS]
 
 
 @parametrize_with_checks(ESTIMATORS)
@@ -110,7 +112,7 @@ def test_estimators_keep_what_check_estimator_leaves_out(estimator, check):
 
 
 @pytest.mark.filterwarnings("ignore:X .* feature names")
-@pytest.mark.parametrize("estimator", PRETRAINERS, ids=repr)
+@pytest.mark.parametrize("estimator", [*PRETRAINERS, *RESAMPLERS], ids=repr)
 @pytest.mark.parametrize(
     "check",
     [
@@ -124,5 +126,5 @@ def test_estimators_keep_what_check_estimator_leaves_out(estimator, check):
         check_transformer_get_feature_names_out_pandas,
     ],
 )
-def test_pretrainer_names_its_outputs(estimator, check):
+def test_transformers_name_their_outputs(estimator, check):
     check(type(estimator).__name__, estimator)

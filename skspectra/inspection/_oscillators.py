@@ -5,6 +5,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from skspectra._table_axis import axis_of
 from skspectra.inspection._axis import written
 
 __all__ = ["OscillatorDisplay"]
@@ -130,7 +131,7 @@ class OscillatorDisplay:
                 f"{cls.__name__} draws the oscillators of encoder='state_space', and "
                 f"this encoder has none. Got {model!r} instead."
             )
-        x_axis = getattr(getattr(model, "pretrainer_", model), "x_axis_", None)
+        x_axis = axis_of(estimator)
         channel, unit = 1.0, "channels"
         if x_axis is not None:
             channel = abs(x_axis[-1] - x_axis[0]) / (len(x_axis) - 1)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skspectra._table_axis import axis_of, column_axis
 from skspectra.inspection._axis import channel_positions, set_up_axis
 from skspectra.inspection._saliency import last_step
 
@@ -103,13 +104,14 @@ class ReconstructionDisplay:
         NotFittedError
             If it is not fitted.
         """
+        known = column_axis(X)
         model, X = last_step(estimator, X, "reconstruct", "a MaskedSpectralPretrainer")
         found = model.reconstruct(X, hidden=hidden)
         display = cls(
             np.asarray(X, dtype=np.float64),
             found.reconstruction,
             found.hidden,
-            x_axis=model.x_axis_ if x_axis is None else x_axis,
+            x_axis=axis_of(estimator, known) if x_axis is None else x_axis,
             x_unit=x_unit,
         )
         return display.plot(ax)

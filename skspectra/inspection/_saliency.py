@@ -12,6 +12,7 @@ from skspectra._attribution import integrated_gradients, smooth_gradients
 from skspectra._inference import input_gradients
 from skspectra._inputs import check_columns, check_spectra, known_axis
 from skspectra._scaling import scale_spectra
+from skspectra._table_axis import axis_of, column_axis
 from skspectra._validation import (
     HasMethods,
     Interval,
@@ -126,7 +127,8 @@ def saliency_map(
           the difference that it shares out, in units of y; None but for
           "integrated_gradients". More `n_steps` lower it
         - method : str; target : int, the column of y or place in `classes_`
-        - x_axis : ndarray of shape (n_channels,) or None, of the pretrainer
+        - x_axis : ndarray of shape (n_channels,) or None, of the pretrainer, of an
+          earlier step or of the column names of X
 
     Raises
     ------
@@ -183,6 +185,7 @@ def saliency_map(
     >>> found.saliency.shape, found.mean.shape
     ((60, 100), (100,))
     """
+    x_axis = column_axis(X)
     model, X = last_step(
         estimator, X, "pooling", "a SpectralRegressor or SpectralClassifier"
     )
@@ -210,7 +213,7 @@ def saliency_map(
         completeness_error=error,
         method=method,
         target=output,
-        x_axis=model.pretrainer_.x_axis_,
+        x_axis=axis_of(estimator, x_axis),
     )
 
 
