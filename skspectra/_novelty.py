@@ -98,6 +98,9 @@ class SpectralNoveltyDetector(OutlierMixin, PicklableEstimator, BaseEstimator):
         The fitted pretrainer.
     encoder_origin_ : {"fit", "frozen", "scratch"} or None
         Where its weights came from: X, before, or nowhere.
+    x_axis_ : ndarray of shape (n_channels,) or None
+        The axis that the column names of X tell, where they are numbers; else that
+        of the pretrainer.
     n_features_in_ : int
         Number of channels seen during :term:`fit`.
     feature_names_in_ : ndarray of shape (n_channels,)
@@ -327,6 +330,8 @@ class SpectralNoveltyDetector(OutlierMixin, PicklableEstimator, BaseEstimator):
         fit = {"random_state": generator(seed), "any_seed": self.random_state is None}
         pretrainer, origin = fit_pretrainer(self.pretrainer, X, **fit)
         check_columns(table, known_axis(pretrainer), type(self).__name__)
+        if self.x_axis_ is None:
+            self.x_axis_ = known_axis(pretrainer)
         if origin == "frozen":
             self._warn_of_seen(pretrainer, X)
             scores = pretrainer.score_samples(X)

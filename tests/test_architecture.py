@@ -22,6 +22,7 @@ LAYERS = [
         "_classifier",
         "_supervised",
         "_pls",
+        "_model_checks",
         "_model_kinds",
         "_model_reader",
         "_model_writer",
