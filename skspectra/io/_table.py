@@ -1,22 +1,14 @@
 """Read a table of spectra, one a row, and say where it is wrong."""
 
-import csv
-import re
-from dataclasses import dataclass
-from difflib import get_close_matches
-from io import BytesIO, StringIO
-from itertools import islice
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype
 from sklearn.utils import Bunch
 
-__all__ = ["read_table"]
+from skspectra.io._cells import axis_position, load
 
-_NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
-_FRACTION = re.compile(r"[-+]?\d*([.,])\d+([eE][-+]?\d+)?")
+__all__ = ["find_channels", "read_table", "stack_columns"]
+
 _SWAP = str.maketrans(",.", ".,")
 
 
@@ -30,8 +22,9 @@ def read_table(path, *, target=None, groups=None, ignore=(), channels=None):
     Parameters
     ----------
     path : str or path
-        Parquet, or text separated by tabs, semicolons or commas, which the first
-        line decides. Unless separated by commas, text may have decimal commas.
+        Parquet; a workbook of Excel, of which the first sheet is read; or text
+        separated by tabs, semicolons or commas, which the first line decides. Unless
+        separated by commas, text may have decimal commas.
     target : str, default=None
         Name of the column of reference values. An empty cell is no value.
     groups : str, default=None
@@ -55,7 +48,8 @@ def read_table(path, *, target=None, groups=None, ignore=(), channels=None):
     Raises
     ------
     ImportError
-        If the table is Parquet and pyarrow is not installed.
+        If the table is Parquet and pyarrow is not installed, or a workbook and
+        openpyxl is not.
     OSError
         If there is no such file, or it cannot be read.
     ValueError
@@ -75,12 +69,12 @@ def read_table(path, *, target=None, groups=None, ignore=(), channels=None):
     >>> table.x_axis, table.target
     (array([850. , 852.5]), array([22.5,  nan]))
     """
-    table = _load(path)
+    table = load(path)
     taken = {table.find(name) for name in (target, groups) if name is not None}
     left = {i for i, name in enumerate(table.names) if name not in set(ignore)} - taken
-    at, x_axis = _channels(table, left, channels)
+    at, x_axis = find_channels(table, left, channels)
     return Bunch(
-        data=_spectra(table, at),
+        data=stack_columns(table, at),
         target=None if target is None else _values(table, table.find(target)),
         groups=None if groups is None else _groups(table, table.find(groups)),
         x_axis=x_axis,
@@ -89,123 +83,11 @@ def read_table(path, *, target=None, groups=None, ignore=(), channels=None):
     )
 
 
-@dataclass(frozen=True)
-class _Table:
-    """Cells as pandas understood them, and what to call their places."""
-
-    path: str
-    names: list[str]
-    cells: pd.DataFrame  # columns 0, 1, 2, …
-    places: list[str]  # of the rows, as in "line 7"
-    decimal: str = "."
-
-    def find(self, name):
-        """Return the position of the one column of that name."""
-        at = [i for i, other in enumerate(self.names) if other == name]
-        if not at:
-            names = {other.lower(): other for other in self.names if other}
-            near = get_close_matches(name.lower(), names, n=3, cutoff=0)
-            near = ", ".join(repr(names[other]) for other in near)
-            raise ValueError(f"{self.path} has no column {name!r}. Nearest: {near}.")
-        if len(at) > 1:
-            raise ValueError(f"{self.path} has {len(at)} columns named {name!r}.")
-        return at[0]
-
-    def cell(self, row, column):
-        """Name a cell in an error message."""
-        return f"{self.path}, {self.places[row]}, column {self.names[column]!r}"
-
-
-def _number(name):
-    """Return the position on the axis that a column name stands for, or None."""
-    return float(name.replace(",", ".")) if _NUMBER.fullmatch(name) else None
-
-
-def _load(path):
-    """Return the table of a file, whichever format its content shows."""
-    data = Path(path).read_bytes()
-    if data.startswith(b"PAR1"):
-        return _load_parquet(path, data)
-    if data.startswith(b"PK"):
-        raise ValueError(f"{path} is a workbook or an archive; save it as CSV.")
-    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        text = data.decode("cp1252", errors="replace")
-    if "\0" in text:
-        raise ValueError(f"{path} is neither text (CSV, TSV) nor Parquet.")
-    return _load_text(path, text)
-
-
-def _load_parquet(path, data):
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f"{path} is Parquet, which requires pyarrow. "
-            "Install it with `pip install 'skspectra[parquet]'`."
-        ) from error
-    cells = pd.read_parquet(BytesIO(data))
-    names = [str(name).strip() for name in cells.columns]
-    cells = cells.set_axis(range(len(names)), axis=1).reset_index(drop=True)
-    return _Table(str(path), names, cells, [f"row {i}" for i in range(len(cells))])
-
-
-def _load_text(path, text):
-    """Return the table of a text whose first line names the columns."""
-    separator = next((mark for mark in "\t;" if mark in text.partition("\n")[0]), ",")
-    names, places = _outline(path, text, separator)
-    decimal = "." if separator == "," else _decimal(text, separator)
-    cells = pd.read_csv(
-        StringIO(text),
-        sep=separator,
-        decimal=decimal,
-        header=0,
-        names=range(len(names)),
-        index_col=False,
-        skip_blank_lines=False,
-        low_memory=False,
-        float_precision="round_trip",
-    )
-    cells = cells.iloc[list(places)].reset_index(drop=True)
-    return _Table(str(path), names, cells, list(places.values()), decimal)
-
-
-def _outline(path, text, separator):
-    """Return the column names and the places of the rows that are not empty."""
-    records = csv.reader(StringIO(text, newline=""), delimiter=separator)
-    places = {}
-    try:
-        names = [name.strip() for name in next(records, [])]
-        if not any(names):
-            raise ValueError(f"{path}, line 1 is empty; it must name the columns.")
-        for row, record in enumerate(records):
-            if any(field.strip() for field in record):
-                places[row] = f"line {records.line_num}"
-                if len(record) != len(names):
-                    raise ValueError(
-                        f"{path}, {places[row]} has {len(record)} cells, but the first "
-                        f"line names {len(names)} columns."
-                    )
-    except csv.Error as error:
-        raise ValueError(f"{path}, line {records.line_num}: {error}.") from error
-    return names, places
-
-
-def _decimal(text, separator):
-    """Return the mark that most fractions of the first rows have."""
-    records = islice(csv.reader(StringIO(text), delimiter=separator), 50)
-    fractions = (_FRACTION.fullmatch(cell.strip()) for row in records for cell in row)
-    marks = [fraction[1] for fraction in fractions if fraction]
-    return "," if marks.count(",") > marks.count(".") else "."
-
-
-def _channels(table, left, channels):
+def find_channels(table, left, channels=None):
     """Return the positions of the channels among the columns `left`, and the axis."""
     if channels is not None:
         return [table.find(name) for name in channels], None
-    axis = {i: _number(table.names[i]) for i in sorted(left)}
+    axis = {i: axis_position(table.names[i]) for i in sorted(left)}
     at = [i for i, x in axis.items() if x is not None]
     if at:
         x_axis = np.array([axis[i] for i in at])
@@ -275,11 +157,11 @@ def _values(table, column):
     return values
 
 
-def _spectra(table, at):
-    """Return the columns of the channels as float64, without a gap."""
+def stack_columns(table, at, gaps_allowed=False):
+    """Return the columns of the channels as float64, NaN in gaps where allowed."""
     data = np.column_stack([_values(table, column) for column in at])
     gaps = np.isnan(data)
-    if gaps.any():
+    if gaps.any() and not gaps_allowed:
         row = int(gaps.any(axis=1).argmax())
         where = table.cell(row, at[int(gaps[row].argmax())])
         raise ValueError(

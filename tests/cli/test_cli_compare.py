@@ -518,7 +518,7 @@ BAD_TABLES = {
     ),
     "nothing": ("", ["bad.csv, line 1 is empty"]),
     "a workbook": ("PK\x03\x04", ["bad.csv is a workbook", "save it as CSV"]),
-    "a binary file": ("a\x00b", ["bad.csv is neither text (CSV, TSV) nor Parquet"]),
+    "a binary file": ("a\x00b", ["bad.csv is neither text (CSV, TSV), nor"]),
     "a torn parquet file": ("PAR1...", ["arquet"]),
 }
 
