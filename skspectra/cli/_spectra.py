@@ -18,8 +18,8 @@ def read_files(paths, ignore=(), channels=None):
     import pandas as pd
 
     from skspectra.io import read_table
+    from skspectra.io._cells import load
     from skspectra.io._samples import _check_same_axis
-    from skspectra.io._table import _load
 
     tables = []
     for path in paths:
@@ -29,7 +29,7 @@ def read_files(paths, ignore=(), channels=None):
             channels = table.feature_names if table.x_axis is None else None
         tables.append(table)
     parts = [spectra_table(t.data, tables[0].x_axis, t.feature_names) for t in tables]
-    cells = [_load(path) for path in paths]
+    cells = [load(path) for path in paths]
     others = [
         each.cells.set_axis(each.names, axis=1)[table.other_names]
         for each, table in zip(cells, tables, strict=True)
