@@ -207,8 +207,9 @@ def embed(
     X : ndarray of shape (n_samples, n_channels)
         Spectra.
     scale : callable
-        Takes rows of X, and as `first_row` where they begin, and returns what the
-        encoder reads, float32.
+        Takes rows of X, and as `first_row` where they begin, and returns what
+        `encoder.embed` reads: spectra in float32, and which tokens are missing if some
+        are.
     device : str, default="auto"
         Where to compute.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -230,11 +231,15 @@ def embed(
     low = precision == "bfloat16"
     with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16, low):
         for start in range(0, len(X), n_rows):
-            rows = scale(X[start : start + n_rows], first_row=start)
-            rows = torch.from_numpy(rows)
-            batch = nn.functional.pad(rows, (0, 0, 0, n_rows - len(rows)))
-            embedded = encoder.embed(batch.to(where))[: len(rows)]
-            embeddings[start : start + n_rows] = embedded
+            read = scale(X[start : start + n_rows], first_row=start)
+            filling = (0, 0, 0, n_rows - len(read[0]))
+            read = [torch.from_numpy(array).to(where) for array in read]
+            read = [nn.functional.pad(tensor, filling) for tensor in read]
+            embedded = encoder.embed(read[0])
+            if len(read) > 1:  # spectra without gaps keep their digits
+                has_gaps = read[1].any(dim=1, keepdim=True)
+                embedded = torch.where(has_gaps, encoder.embed(*read), embedded)
+            embeddings[start : start + n_rows] = embedded[: len(X) - start]
     return embeddings.cpu().numpy()
 
 
@@ -276,6 +281,7 @@ def input_gradients(
     output: int,
     y: np.ndarray | None = None,
     *,
+    missing: np.ndarray | None = None,
     log_odds: bool = False,
     device: str = "auto",
 ) -> np.ndarray:
@@ -291,6 +297,8 @@ def input_gradients(
         Which column of what the module returns.
     y : ndarray of shape (n_samples,), default=None
         With it the squared error to these values is differentiated.
+    missing : bool ndarray of shape (n_samples, n_tokens), default=None
+        True for tokens that are not there.
     log_odds : bool, default=False
         The outputs are logits of classes: take the class against all others.
     device : str, default="auto"
@@ -303,11 +311,12 @@ def input_gradients(
     """
     module, where = float64_copy(module, device)
     read = one_output(module, output, log_odds)
+    gaps = () if missing is None else (missing,)
     gradients = []
     for start in range(0, len(x), BATCH_SIZE):
         rows = slice(start, start + BATCH_SIZE)
         batch = to_tensor(x[rows], where).requires_grad_()
-        value = read(batch)
+        value = read(batch, *(to_tensor(array[rows], where) for array in gaps))
         if y is not None:
             value = (value - to_tensor(y[rows], where)).square()
         # Rows know nothing of each other: the gradient of the sum is that of each.
@@ -316,18 +325,16 @@ def input_gradients(
     return np.concatenate(gradients)
 
 
-def one_output(
-    module: nn.Module, output: int, log_odds: bool
-) -> Callable[[Tensor], Tensor]:
-    """Return a function from (batch, n_channels) to one output, (batch,).
+def one_output(module: nn.Module, output: int, log_odds: bool) -> Callable[..., Tensor]:
+    """Return a function from what a module reads to one output, (batch,).
 
     Logits of classes mean something only against each other: a number added to
     all of them changes no probability. With `log_odds` the function returns
     log p / (1 - p) of the class.
     """
 
-    def read(x: Tensor) -> Tensor:
-        outputs = module(x)
+    def read(*x: Tensor) -> Tensor:
+        outputs = module(*x)
         if not log_odds:
             return outputs[:, output]
         others = torch.arange(outputs.shape[1], device=outputs.device) != output
@@ -346,9 +353,9 @@ def rebuild(
     autoencoder : MaskedAutoencoder
         It needs rows that hide equally many tokens; they are sorted for it.
     x : ndarray of shape (n_samples, n_channels)
-        Scaled spectra.
+        Scaled spectra, with any number where a channel is missing.
     mask : bool ndarray of shape (n_samples, n_tokens)
-        True where a token is hidden.
+        True where a token is hidden, or missing.
     device : str, default="auto"
         Where to compute.
 
@@ -368,37 +375,54 @@ def rebuild(
 
 
 def hidden_errors(
-    autoencoder: nn.Module, x: np.ndarray, device: str = "auto"
-) -> np.ndarray:
+    autoencoder: nn.Module,
+    x: np.ndarray,
+    missing: np.ndarray | None = None,
+    device: str = "auto",
+) -> tuple[np.ndarray, np.ndarray]:
     """Return each spectrum's mean squared error when every channel is hidden once.
 
     The tokens are divided at random into two halves; one is hidden, then the
-    other. The divisions are the same in every call and for every spectrum, so
-    an error does not depend on the company of a spectrum, nor on how the
-    model was trained to hide.
+    other. The divisions are the same in every call and for every spectrum that lacks
+    the same tokens, so an error does not depend on the company of a spectrum, nor on
+    how the model was trained to hide.
 
     Parameters
     ----------
     autoencoder : MaskedAutoencoder
         The model.
     x : ndarray of shape (n_samples, n_channels)
-        Scaled spectra.
+        Scaled spectra, with any number where a channel is missing.
+    missing : bool ndarray of shape (n_samples, n_tokens), optional
+        True for tokens that are not there. Two of each spectrum must be.
     device : str, default="auto"
         Where to compute.
 
     Returns
     -------
-    ndarray of shape (n_samples,)
+    errors : ndarray of shape (n_samples,)
         Mean over the channels and over `N_SCORING_DIVISIONS` divisions, in units
         of the scaled spectra squared.
+    squares : ndarray of shape (n_samples,)
+        What the errors would be if zeros were rebuilt.
     """
     encoder = autoencoder.encoder
+    if missing is None:
+        missing = np.zeros((len(x), encoder.n_tokens), dtype=bool)
+
+    def of_channels(mask):
+        return np.repeat(mask, encoder.patch_size, axis=1)[:, : encoder.n_channels]
+
     rng = np.random.RandomState(0)
+    n_there = (~missing).sum(axis=1, keepdims=True)
     errors = np.zeros(len(x))
     for _ in range(N_SCORING_DIVISIONS):
-        half = rng.permutation(encoder.n_tokens) < encoder.n_tokens // 2
-        for mask in (half, ~half):
-            hidden = np.repeat(mask, encoder.patch_size)[: encoder.n_channels]
-            rebuilt = rebuild(autoencoder, x, np.tile(mask, (len(x), 1)), device)
-            errors += ((rebuilt - x)[:, hidden] ** 2).sum(axis=1)
-    return errors / (N_SCORING_DIVISIONS * encoder.n_channels)
+        order = np.where(missing, encoder.n_tokens, rng.permutation(encoder.n_tokens))
+        half = order.argsort(axis=1).argsort(axis=1) < n_there // 2
+        for hidden in (half, ~half & ~missing):
+            rebuilt = rebuild(autoencoder, x, hidden | missing, device)
+            errors += ((rebuilt - x) ** 2).sum(axis=1, where=of_channels(hidden))
+    counted = of_channels(~missing)
+    n_counted = counted.sum(axis=1)
+    squares = (x.astype(np.float64) ** 2).sum(axis=1, where=counted) / n_counted
+    return errors / (N_SCORING_DIVISIONS * n_counted), squares

@@ -117,7 +117,9 @@ def forget_fit(estimator):
         vars(estimator).pop(name, None)
 
 
-def check_spectra(estimator, X, *, reset=False, y="no_validation", **options):
+def check_spectra(
+    estimator, X, *, reset=False, y="no_validation", allow_gaps=False, **options
+):
     """Return spectra as an array, or say what is wrong with them and where.
 
     :func:`sklearn.utils.validation.validate_data` does it, which takes numbers for what
@@ -136,6 +138,8 @@ def check_spectra(estimator, X, *, reset=False, y="no_validation", **options):
         refused. Otherwise X is compared with the fitted channels.
     y : object, default="no_validation"
         None is refused in scikit-learn's words where the estimator needs y.
+    allow_gaps : bool, default=False
+        Whether NaN, None and NA stand for channels that are missing. They become NaN.
     **options
         Of :func:`sklearn.utils.check_array`.
 
@@ -164,7 +168,13 @@ def check_spectra(estimator, X, *, reset=False, y="no_validation", **options):
                 f"Expected 2D array, got {X.ndim}D array of shape {tuple(X.shape)} "
                 "instead. A row is a spectrum: pass X.reshape(-1, X.shape[-1])."
             )
-        with _saying_where(X, "X"):
+        if allow_gaps:
+            options["ensure_all_finite"] = "allow-nan"
+            if isinstance(X, pd.DataFrame) and "O" in {d.kind for d in X.dtypes}:
+                X = X.mask(X.isna(), np.nan)
+            elif getattr(X, "dtype", None) == "O":
+                X = np.where(pd.isna(X), np.nan, X)
+        with _saying_where(X, "X", missing=not allow_gaps):
             checked = validate_data(estimator, X, y, reset=reset, **options)
     except BaseException:
         if reset:
@@ -211,7 +221,7 @@ def check_targets(y, name="y", *, allow_missing=True):
         )
 
 
-def check_X_y(estimator, X, y, read_y=check_targets):
+def check_X_y(estimator, X, y, read_y=check_targets, *, allow_gaps=False):
     """Return the spectra and reference values of a fit, at least two rows of them.
 
     Parameters
@@ -222,6 +232,8 @@ def check_X_y(estimator, X, y, read_y=check_targets):
         What the user passed.
     read_y : callable, default=check_targets
         Takes y and its name, and returns what it means.
+    allow_gaps : bool, default=False
+        As in `check_spectra`.
 
     Returns
     -------
@@ -241,6 +253,7 @@ def check_X_y(estimator, X, y, read_y=check_targets):
         reset=True,
         # None is refused in scikit-learn's words; all else about y is `read_y`'s.
         y=y if y is None else "no_validation",
+        allow_gaps=allow_gaps,
         dtype=np.float64,
         ensure_min_samples=2,
     )
@@ -501,9 +514,13 @@ def _where(values, name, missing):
         if columns is not None and not isinstance(columns, pd.RangeIndex):
             place += f" ({_quoted(columns[first[1]])})"
     n_rows = found.reshape(len(found), -1).any(axis=1).sum()
-    fill_in = "Fill in what is missing, or leave"
-    remedy = fill_in if spectra and found is gaps else "Leave"
+    remedy = "Leave these out."
+    if spectra and found is gaps:
+        remedy = (
+            "Fill in what is missing, leave these out, or take an estimator that "
+            "allows gaps, such as SpectralRegressor."
+        )
     return (
         f"Input {name} contains {word}: {n_rows} of {len(found)} "
-        f"{'spectra' if spectra else 'rows'}, the first in {place}. {remedy} these out."
+        f"{'spectra' if spectra else 'rows'}, the first in {place}. {remedy}"
     )

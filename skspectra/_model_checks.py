@@ -19,13 +19,13 @@ __all__ = [
 ]
 
 
-def array(*shape, dtype="float64", finite=True):
+def array(*shape, dtype="float64", fine=np.isfinite):
     """Check an array; a side is a name of a size, or None for any."""
 
     def check(value, sizes):
         if not isinstance(value, np.ndarray) or value.ndim != len(shape):
             return False
-        if value.dtype != dtype or (finite and not np.isfinite(value).all()):
+        if value.dtype != dtype or (fine and not fine(value).all()):
             return False
         sides = zip(shape, value.shape, strict=True)
         return all(side is None or sizes.setdefault(side, n) == n for side, n in sides)

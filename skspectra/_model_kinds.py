@@ -253,7 +253,8 @@ FITTED = {
         "n_iter_": count(),
         "patch_size_": count(1, "patch_size_"),
         "n_tokens_": count(1, "n_tokens_"),
-        "mean_": _CHANNEL,
+        # NaN for a channel that no training spectrum had.
+        "mean_": array("n_features_in_", fine=lambda mean: ~np.isinf(mean)),
         "scale_": number(0),
         "x_axis_": either(nothing, _CHANNEL),
     },
@@ -267,9 +268,9 @@ FITTED = {
     "PLSRegressionCV": {
         **_COUNT_CHANNELS,
         "n_components_": count(1, "n_components_"),
-        "rmsecv_": either(array(None, finite=False), array(None, None, finite=False)),
+        "rmsecv_": either(array(None, fine=None), array(None, None, fine=None)),
         "rmsecv_std_error_": either(
-            array(None, finite=False), array(None, None, finite=False)
+            array(None, fine=None), array(None, None, fine=None)
         ),
         "coef_": array("n_targets", "n_features_in_"),
         "intercept_": array("n_targets"),
@@ -287,9 +288,7 @@ FITTED = {
         "treatment_": words("none", "snv", "sg1", "sg2", "snv+sg1", "snv+sg2"),
         "n_components_": count(1),
         "pls_": fitted_pls("PLSRegressionCV"),
-        "_rmsecv": named(
-            either(array(None, finite=False), array(None, None, finite=False))
-        ),
+        "_rmsecv": named(either(array(None, fine=None), array(None, None, fine=None))),
     },
     "SpectralNoveltyDetector": {
         **_COUNT_CHANNELS,
@@ -301,7 +300,7 @@ FITTED = {
         "mean_": either(nothing, _CHANNEL),
         "components_": either(nothing, array("n_components_", "n_features_in_")),
         "explained_variance_": either(nothing, array("n_components_")),
-        "held_out_scores_": array(None, finite=False),
+        "held_out_scores_": array(None, fine=None),
         "false_alarm_rate_": number(0),
         "offset_": number(),
     },
@@ -312,7 +311,7 @@ FITTED = {
         "weights_": either(array(None), array(None, None)),
         "member_names_": listed(words()),
         "held_out_predictions_": either(
-            array(None, finite=False), array(None, None, finite=False)
+            array(None, fine=None), array(None, None, fine=None)
         ),
         "_flat": flag,
         "_views": record(
@@ -337,7 +336,7 @@ FITTED = {
 }
 # What any of them may have besides.
 BESIDES = {
-    "feature_names_in_": array("n_features_in_", dtype="object", finite=False),
+    "feature_names_in_": array("n_features_in_", dtype="object", fine=None),
     "provenance_": origin,
     "x_axis_": either(nothing, _CHANNEL),
     "_column_axis": _CHANNEL,  # what older files have for it

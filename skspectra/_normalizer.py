@@ -11,22 +11,28 @@ from skspectra._table_axis import axis_names
 from skspectra._validation import Interval, StrOptions
 
 _EPS = 1e-12
+_DTYPES = (np.float64, np.float32)
 
 
-def _centre_and_spread(Z, method):
+def _centre_and_spread(Z, method, has_gaps):
     """Return what to subtract and what to divide by, a scalar or one a row."""
     along = {"axis": 1, "keepdims": True}
+
+    def statistic(name, values=Z, *args):  # of what is there
+        return getattr(np, f"nan{name}" if has_gaps else name)(values, *args, **along)
+
     match method:
         case "standard":
-            return Z.mean(**along), Z.std(**along)
+            return statistic("mean"), statistic("std")
         case "minmax":
-            return Z.min(**along), np.ptp(Z, **along)
+            low = statistic("min")
+            return low, statistic("max") - low
         case "area":
-            return 0.0, np.abs(Z).sum(**along)
+            return 0.0, statistic("sum", np.abs(Z))
         case "max":
-            return 0.0, np.abs(Z).max(**along)
+            return 0.0, statistic("max", np.abs(Z))
         case "robust":
-            low, median, high = np.percentile(Z, (25, 50, 75), **along)
+            low, median, high = statistic("percentile", Z, (25, 50, 75))
             return median, high - low
 
 
@@ -36,28 +42,34 @@ def normalize_rows(X, method="standard", eps=_EPS):
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_channels)
-        Spectra.
+        Spectra, NaN where a channel is missing.
     method, eps
         As in :class:`InstanceNormalizer`.
 
     Returns
     -------
     Z : ndarray of shape (n_samples, n_channels)
-        Normalised spectra, float64.
+        Normalised spectra, float64, with the gaps of X.
     flat : bool ndarray of shape (n_samples,)
         True for those that became zeros.
     """
     Z = np.array(X, dtype=np.float64, order="C")
     # No method sees a row's magnitude. Dividing it out first keeps 1e300 and
     # 1e-300 from overflowing in a square, and makes `eps` relative.
-    largest = np.abs(Z).max(axis=1, keepdims=True)
+    gaps = np.isnan(Z)
+    has_gaps = gaps.any()
+    empty = gaps.all(axis=1)
+    Z[empty] = 0.0  # the statistics of nothing would warn
+    largest = np.fmax.reduce(np.abs(Z), axis=1, keepdims=True)
     Z /= np.where(largest > 0, largest, 1.0)
-    centre, spread = _centre_and_spread(Z, method)
+    centre, spread = _centre_and_spread(Z, method, has_gaps)
     flat = spread <= eps
     Z -= centre
     Z /= np.where(flat, 1.0, spread)
     Z[flat.ravel()] = 0.0
-    return Z, flat.ravel()
+    if has_gaps:
+        Z[gaps] = np.nan
+    return Z, flat.ravel() & ~empty
 
 
 def flat_rows(X):
@@ -98,7 +110,8 @@ class InstanceNormalizer(
     """Centre and scale every spectrum by its own statistics.
 
     Each row is treated as if it were alone: `fit` learns nothing, so that nothing
-    can leak from one spectrum into another.
+    can leak from one spectrum into another. Channels that are NaN are missing: they
+    stay NaN, and the statistics are those of the others.
 
     Parameters
     ----------
@@ -170,7 +183,7 @@ class InstanceNormalizer(
             The transformer itself.
         """
         self._validate_params()
-        check_spectra(self, X, reset=True, dtype=(np.float64, np.float32))
+        check_spectra(self, X, reset=True, allow_gaps=True, dtype=_DTYPES)
         return self
 
     def transform(self, X):
@@ -187,7 +200,7 @@ class InstanceNormalizer(
             Normalised spectra: computed in float64, float32 if `X` is.
         """
         self._validate_params()
-        X = check_spectra(self, X, dtype=(np.float64, np.float32))
+        X = check_spectra(self, X, allow_gaps=True, dtype=_DTYPES)
         X_out, flat = normalize_rows(X, self.method, self.eps)
         warn_of_flat_rows(flat)
         return X_out.astype(X.dtype, copy=False)
@@ -215,4 +228,5 @@ class InstanceNormalizer(
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.allow_nan = True
         return tags

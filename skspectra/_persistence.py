@@ -249,7 +249,7 @@ def _typical_spectra(model, n_channels):
         centres = [model._views.whitenings["none"].mean]
     for centre in centres:
         if isinstance(centre, np.ndarray) and centre.shape == ramp.shape:
-            step = 1e-3 * (np.abs(centre).max() or 1.0)
+            step = 1e-3 * (np.fmax.reduce(np.abs(centre)) or 1.0)
             return np.stack([centre, centre + step * ramp])
     return np.stack([ramp, ramp[::-1]])
 

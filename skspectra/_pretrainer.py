@@ -1,6 +1,5 @@
 """MaskedSpectralPretrainer: learn what spectra look like, without reference values."""
 
-from functools import partial
 from numbers import Integral, Real
 from os import PathLike
 
@@ -15,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skspectra._inference import check_training_device, embed, hidden_errors, rebuild
 from skspectra._inputs import check_columns, check_spectra
+from skspectra._patches import draw_hidden, patches_of, without_gaps
 from skspectra._pickling import PicklableEstimator
 from skspectra._provenance import provenance
 from skspectra._scaling import centre_and_scale, scale_spectra
@@ -24,7 +24,6 @@ from skspectra.nn import (
     MaskedAutoencoder,
     ReconstructionObjective,
     SpectralEncoder,
-    count_hidden,
     count_tokens,
     windowed_wasserstein,
 )
@@ -373,6 +372,7 @@ class MaskedSpectralPretrainer(
         check_training_device(self.device)
         # From here on a failure leaves an unfitted pretrainer, never a mixture.
         table, fewest = X, {"ensure_min_samples": 2, "ensure_min_features": 2}
+        fewest["allow_gaps"] = self._allows_gaps()
         X = check_spectra(self, X, reset=True, dtype=np.float64, **fewest)
         n_channels = X.shape[1]
         owner = type(self).__name__
@@ -385,7 +385,7 @@ class MaskedSpectralPretrainer(
         seed = self._seed()
         result = train(
             lambda: self._objective(X.shape, patch_size, mask_ratio, transport),
-            scale_spectra(X, mean, scale),
+            *without_gaps(scale_spectra(X, mean, scale), patch_size),
             seed=generator(seed).randint(2**31 - 1),
             described={n: v for n, v in parameters.items() if n not in _MAY_CHANGE}
             | {"random_state": seed, "mean": mean, "scale": scale},
@@ -422,7 +422,7 @@ class MaskedSpectralPretrainer(
         return embed(
             self.module_.encoder,
             X,
-            partial(scale_spectra, mean=self.mean_, scale=self.scale_),
+            self._read,
             device=self.device,
             precision=self.precision,
         )
@@ -446,17 +446,23 @@ class MaskedSpectralPretrainer(
             With `reconstruction`, ndarray of shape (n_samples, n_channels): the
             hidden channels as rebuilt and the others as given, in the unit of
             X; and `hidden`, bool ndarray of the same shape: which channels
-            were hidden.
+            were hidden, those of patches with a missing channel among them. A
+            channel that was missing in all training spectra is NaN.
 
         Raises
         ------
         ValueError
-            If `hidden` has another shape, or hides a whole spectrum.
+            If `hidden` has another shape, or leaves nothing of a spectrum to see.
         """
         X = self._check_spectra(X)
-        mask = self._draw_mask(len(X)) if hidden is None else self._mask(hidden, len(X))
+        x, *missing = self._read(X)
+        missing = missing[0] if missing else np.zeros((len(X), self.n_tokens_), bool)
+        if hidden is None:
+            rng, ratio = generator(self.random_state), np.mean(self.mask_ratio)
+            mask = draw_hidden(missing, ratio, rng) | missing
+        else:
+            mask = patches_of(hidden, missing, X.shape[1], self.patch_size_)
         hidden = np.repeat(mask, self.patch_size_, axis=1)[:, : self.n_features_in_]
-        x = scale_spectra(X, self.mean_, self.scale_)
         rebuilt = rebuild(self.module_, x, mask, self.device)
         rebuilt = rebuilt * self.scale_ + self.mean_
         return Bunch(reconstruction=np.where(hidden, rebuilt, X), hidden=hidden)
@@ -475,10 +481,15 @@ class MaskedSpectralPretrainer(
             The negative mean squared error of hidden channels in units of
             `scale_` squared: 0 is perfect, and the training mean spectrum would
             reach -1 on average over the training data. Half of the patches are
-            hidden and then the others, the same for every spectrum and call.
+            hidden and then the others, the same for every call and for every spectrum
+            that has the same patches. Missing channels do not count.
+
+        Raises
+        ------
+        ValueError
+            If a spectrum has less than two patches without a missing channel.
         """
-        x = self._scaled(X)
-        return -hidden_errors(self.module_, x, self.device)
+        return -self._errors(X)[0]
 
     def score(self, X, y=None):
         """Return the R² of hidden channels against the training mean spectrum.
@@ -497,10 +508,13 @@ class MaskedSpectralPretrainer(
             however smooth it is. Half of the patches are hidden whatever
             `mask_ratio` is, so that values of it can be compared; values of
             `patch_size` cannot, as wide patches are harder to rebuild.
+
+        Raises
+        ------
+        ValueError
+            If a spectrum has less than two patches without a missing channel.
         """
-        x = self._scaled(X)
-        error = hidden_errors(self.module_, x, self.device).mean()
-        total = np.mean(x.astype(np.float64) ** 2)
+        error, total = (values.mean() for values in self._errors(X))
         return float(1 - error / total) if total > 0 else float(error == 0)
 
     def get_feature_names_out(self, input_features=None):
@@ -527,7 +541,12 @@ class MaskedSpectralPretrainer(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.positive_only = self.loss == "mse+sinkhorn"
+        tags.input_tags.allow_nan = self._allows_gaps()
         return tags
+
+    def _allows_gaps(self):
+        # Entropic transport compares whole spectra.
+        return self.loss != "mse+sinkhorn"
 
     def _seed(self):
         """Return what `random_state` stands for; of None a checkpoint may decide."""
@@ -601,31 +620,22 @@ class MaskedSpectralPretrainer(
     def _check_spectra(self, X):
         """Check spectra against the fitted ones; those in float32 are not copied."""
         check_is_fitted(self)
-        return check_spectra(self, X, dtype=[np.float64, np.float32])
+        gaps = {"allow_gaps": self._allows_gaps()}
+        return check_spectra(self, X, dtype=[np.float64, np.float32], **gaps)
 
-    def _scaled(self, X):
-        return scale_spectra(self._check_spectra(X), self.mean_, self.scale_)
+    def _read(self, X, first_row=0):
+        """Return what the network reads of spectra, as `without_gaps` does."""
+        x = scale_spectra(X, self.mean_, self.scale_, first_row)
+        return without_gaps(x, self.patch_size_, first_row)
 
-    def _draw_mask(self, n_samples):
-        rng = generator(self.random_state)
-        rank = rng.random_sample((n_samples, self.n_tokens_)).argsort().argsort()
-        return rank < count_hidden(self.n_tokens_, np.mean(self.mask_ratio))
-
-    def _mask(self, hidden, n_samples):
-        """Return which patches hold a channel of `hidden`."""
-        shape = (n_samples, self.n_features_in_)
-        hidden = np.asarray(hidden)
-        if hidden.dtype != bool or hidden.shape not in (shape, shape[1:]):
+    def _errors(self, X):
+        """Return the mean squared errors of hidden channels, and those of zeros."""
+        x, *missing = self._read(self._check_spectra(X))
+        few = (~missing[0]).sum(axis=1) < 2 if missing else np.zeros(len(x), dtype=bool)
+        if few.any():
             raise ValueError(
-                f"hidden must be boolean and of shape {shape[1:]} or {shape}. Got "
-                f"{hidden.dtype} of shape {hidden.shape} instead."
+                "X must have two patches without a missing channel in each spectrum, "
+                f"to hide one and see the other. Got one in {few.sum()} of {len(x)} "
+                f"spectra, the first in row {few.argmax()}."
             )
-        starts = np.arange(0, shape[1], self.patch_size_)
-        mask = np.logical_or.reduceat(np.broadcast_to(hidden, shape), starts, axis=1)
-        if mask.all(axis=1).any():
-            row = int(np.argmax(mask.all(axis=1)))
-            raise ValueError(
-                f"hidden must leave at least one patch of each spectrum visible. Got "
-                f"a channel in each of the {len(starts)} patches of row {row}."
-            )
-        return mask
+        return hidden_errors(self.module_, x, *missing, device=self.device)

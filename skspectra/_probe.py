@@ -231,3 +231,26 @@ def _calibrate(scores, labels, n_classes):
     centre = weights[present] @ scores.mean(axis=0) + bias[present]
     bias[absent] = logsumexp(centre) - np.log(2 * len(labels))
     return weights, bias
+
+
+def token_means(features, n_tokens, missing=None):
+    """Return the mean of each token over the spectra that have it.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_samples, n_tokens * embed_dim)
+        All tokens side by side.
+    n_tokens : int
+        Number of tokens.
+    missing : bool ndarray of shape (n_samples, n_tokens), default=None
+        True for tokens that are not there.
+
+    Returns
+    -------
+    ndarray of shape (n_tokens, embed_dim)
+        Zeros for a token that no spectrum has.
+    """
+    tokens = features.reshape(len(features), n_tokens, -1)
+    there = np.ones(tokens.shape[:2], dtype=bool) if missing is None else ~missing
+    n_there = np.maximum(there.sum(axis=0), 1)
+    return tokens.sum(axis=0, where=there[..., None]) / n_there[:, None]

@@ -15,6 +15,7 @@ _PACKAGES = ("skspectra", "numpy", "scipy", "scikit-learn", "torch", "skorch")
 _BLOCK = 1024  # rows that are hashed at once
 _FEWEST_CHANNELS = 4  # with fewer, many spectra are of one shape
 _STEPS = 1000  # of a spectrum's own spread; finer differences make no other spectrum
+_GAP = -(2**31)  # stands for a channel that is missing
 
 
 def provenance(X: np.ndarray, seed: int, device: str) -> Bunch:
@@ -70,23 +71,27 @@ def hash_rows(X: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_channels)
-        Spectra, finite.
+        Spectra, NaN where a channel is missing.
 
     Returns
     -------
     uint64 ndarray of shape (n_samples,)
-        One number a row.
+        One number a row. Spectra of one shape with other gaps have others.
     """
     hashes = np.empty(len(X), dtype=np.uint64)
     for start in range(0, len(X), _BLOCK):
         rows = np.asarray(X[start : start + _BLOCK], dtype=np.float64)
+        there = ~np.isnan(rows)
+        rows = np.where(there, rows, 0.0)
         largest = np.abs(rows).max(axis=1, keepdims=True)
         rows = rows / np.where(largest > 0, largest, 1.0)
-        rows -= rows.mean(axis=1, keepdims=True)
-        spread = rows.std(axis=1, keepdims=True)
+        along = {"axis": 1, "keepdims": True, "where": True if there.all() else there}
+        rows -= rows.mean(**along)
+        spread = rows.std(**along)
         flat = spread <= 1e-12
         shapes = np.where(flat, 0.0, rows) / np.where(flat, 1.0, spread)
-        for number, shape in enumerate(np.rint(_STEPS * shapes).astype("<i4"), start):
+        shapes = np.where(there, np.rint(_STEPS * shapes), _GAP).astype("<i4")
+        for number, shape in enumerate(shapes, start):
             digest = hashlib.blake2b(shape.tobytes(), digest_size=8).digest()
             hashes[number] = int.from_bytes(digest, "little")
     return hashes
@@ -105,13 +110,14 @@ def were_among(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
     Returns
     -------
     bool ndarray of shape (n_samples,)
-        False where nothing can be told: for spectra that are flat or not finite, and
-        for all with less than four channels, of which few are of different shape.
+        False where nothing can be told: for spectra that are flat or infinite, and for
+        all with less than four channels, of which few are of different shape.
     """
-    known = np.isfinite(X).all(axis=1) & (X.shape[1] >= _FEWEST_CHANNELS)
-    known &= X.max(axis=1) > X.min(axis=1)
+    there = np.where(np.isinf(X).any(axis=1, keepdims=True), np.nan, X)
+    known = (~np.isnan(there)).sum(axis=1) >= _FEWEST_CHANNELS
+    known[known] = np.nanmax(there[known], axis=1) > np.nanmin(there[known], axis=1)
     among = np.zeros(len(X), dtype=bool)
-    flat = hash_rows(np.zeros((1, X.shape[1])))
-    hashes = hash_rows(X[known])
+    hashes, gaps = hash_rows(X[known]), np.isnan(X[known])
+    flat = hash_rows(np.where(gaps if gaps.any() else gaps[:1], np.nan, 0.0))
     among[known] = np.isin(hashes, rows) & (hashes != flat)
     return among

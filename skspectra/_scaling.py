@@ -11,12 +11,12 @@ def centre_and_scale(X):
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_channels)
-        Spectra, float64.
+        Spectra, float64, NaN where a channel is missing.
 
     Returns
     -------
     mean : ndarray of shape (n_channels,)
-        Mean of each channel.
+        Mean of each channel; NaN where it is missing in all spectra.
     scale : float
         Root mean square deviation from it over all entries; 1 where that is
         not above rounding, so that equal spectra become zeros.
@@ -26,17 +26,24 @@ def centre_and_scale(X):
     ValueError
         If the values are too large or too small for their squares.
     """
-    check_unit(X, "X")
     # The digits of a sum depend on how a table lies in memory.
     X = np.ascontiguousarray(X)
-    mean = X.mean(axis=0)
-    scale = float(np.sqrt(np.mean((X - mean) ** 2)))
+    there = ~np.isnan(X)
+    if there.all():
+        check_unit(X, "X")
+        mean = X.mean(axis=0)
+        scale = float(np.sqrt(np.mean((X - mean) ** 2)))
+    else:
+        check_unit(X[there], "X")
+        n_there = there.sum(axis=0)
+        mean = np.nansum(X, axis=0) / np.where(n_there, n_there, np.nan)
+        scale = float(np.sqrt(np.mean((X - mean)[there] ** 2)))
     return mean, scale if scale > rounding(mean) else 1.0
 
 
 def rounding(mean):
     """Return below what a spread around a mean is that of rounded numbers."""
-    return 10 * np.finfo(np.float64).eps * np.abs(mean).max()
+    return 10 * np.finfo(np.float64).eps * np.nanmax(np.abs(mean))
 
 
 def scale_spectra(X, mean, scale, first_row=0):
@@ -45,7 +52,7 @@ def scale_spectra(X, mean, scale, first_row=0):
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_channels)
-        Spectra, float64 or float32.
+        Spectra, float64 or float32, NaN where a channel is missing.
     mean : ndarray of shape (n_channels,)
         Mean of each channel, float64.
     scale : float
@@ -56,7 +63,8 @@ def scale_spectra(X, mean, scale, first_row=0):
     Returns
     -------
     ndarray of shape (n_samples, n_channels)
-        Scaled in float64 and then cast to float32, its rows contiguous.
+        Scaled in float64 and then cast to float32, its rows contiguous. NaN where X or
+        the mean is.
 
     Raises
     ------
@@ -65,9 +73,9 @@ def scale_spectra(X, mean, scale, first_row=0):
     """
     with np.errstate(over="ignore"):
         scaled = ((X - mean) / scale).astype(np.float32, order="C")
-    finite = np.isfinite(scaled)
-    if not finite.all():
-        row, channel = np.argwhere(~finite)[0]
+    infinite = np.isinf(scaled)
+    if infinite.any():
+        row, channel = np.argwhere(infinite)[0]
         raise ValueError(
             f"X contains a value too large for float32 after scaling: "
             f"{X[row, channel]:.3g} in row {first_row + row}, channel {channel}."

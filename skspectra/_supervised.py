@@ -21,8 +21,10 @@ from skspectra._inputs import (
     known_axis,
     warn_caller,
 )
+from skspectra._patches import without_gaps
 from skspectra._pickling import PicklableEstimator
 from skspectra._pretrainer import MaskedSpectralPretrainer
+from skspectra._probe import token_means
 from skspectra._provenance import provenance
 from skspectra._scaling import scale_spectra
 from skspectra._training import train, training_parameters
@@ -109,7 +111,8 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
         self._validate_params()
         check_training_device(self.device)
         # From here on a failure leaves an unfitted estimator, never a mixture.
-        table, (X, y) = X, check_X_y(self, X, y, self._check_y)
+        gaps = {"allow_gaps": self._allows_gaps()}
+        table, (X, y) = X, check_X_y(self, X, y, self._check_y, **gaps)
         self._learn_targets(y)
         y = self._encode(y)
         validation = self._check_validation(X_val, y_val)
@@ -143,9 +146,10 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
         """Return the outputs of the fitted network, (n_samples, n_outputs) float64."""
         check_is_fitted(self)
         self._check_axis_of(self.pretrainer_, X)
-        x = self._scaled_spectra(check_spectra(self, X, dtype=np.float64))
-        outputs = forward_in_batches(self.module_.forward, x, device=self.device)
-        return check_answers(outputs)
+        gaps = {"allow_gaps": self._allows_gaps()}
+        X = check_spectra(self, X, dtype=np.float64, **gaps)
+        read = self._read(self._scaled_spectra(X))
+        return check_answers(self._forward(self.module_.forward, *read))
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "module_")
@@ -154,9 +158,14 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.single_output = True
         tags.target_tags.multi_output = True
-        if isinstance(self.pretrainer, BaseEstimator):
-            tags.input_tags = get_tags(self.pretrainer).input_tags
+        pretrainer = self.pretrainer
+        if not isinstance(pretrainer, BaseEstimator):
+            pretrainer = MaskedSpectralPretrainer()
+        tags.input_tags = get_tags(pretrainer).input_tags
         return tags
+
+    def _allows_gaps(self):
+        return get_tags(self).input_tags.allow_nan
 
     def _check_axis_of(self, pretrainer, *tables):
         for table in tables:
@@ -174,7 +183,8 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
                 "early_stopping=True and strategy='fine_tune'. Got "
                 f"early_stopping={self.early_stopping} and strategy={self.strategy!r}."
             )
-        X_val = check_spectra(self, X_val, dtype=np.float64)
+        gaps = {"allow_gaps": self._allows_gaps()}
+        X_val = check_spectra(self, X_val, dtype=np.float64, **gaps)
         y_val = self._check_y(y_val, "y_val")
         check_consistent_length(X_val, y_val)
         y_val = self._encode(y_val)
@@ -185,28 +195,52 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
     def _scaled_spectra(self, X):
         return scale_spectra(X, self.pretrainer_.mean_, self.pretrainer_.scale_)
 
+    def _read(self, x):
+        """Return what the network reads of scaled spectra, as `without_gaps` does."""
+        return without_gaps(x, self.pretrainer_.patch_size_)
+
     def _with_probe(self, x, y, groups):
         """Return the pretrained encoder with a linear map fitted to the targets."""
         encoder = copy.deepcopy(self.pretrainer_.module_.encoder)
         predictor = SpectralPredictor(encoder, y.shape[1], self.pooling)
-        features = forward_in_batches(predictor.features, x, device=self.device)
+        x, *missing = self._read(x)
+        features = self._forward(predictor.features, x, *missing)
+        if self.pooling == "concatenate":
+            predictor.set_fillers(token_means(features, encoder.n_tokens, *missing))
+            if missing:  # now with what stands for these
+                features = self._forward(predictor.features, x, *missing)
         predictor.set_head(*self._probe(features, y, groups))
         return predictor
+
+    def _forward(self, method, x, *missing):
+        return forward_in_batches(method, x, *missing, device=self.device)
 
     def _train(self, predictor, x, y, validation, seed):
         """Fine-tune a predictor where the strategy says so, and keep it."""
         parameters = training_parameters(self.get_params(deep=False))
         if self.strategy == "probe":
             parameters["max_epochs"] = 0
+        x, *missing = self._read(x)
+        if validation is not None:
+            x_val, *missing_val = self._read(validation[0])
+            validation = x_val, validation[1], *missing_val
         result = train(
             lambda: PredictionObjective(predictor, self.augmentation, self._loss()),
             x,
             y,
+            *missing,
             validation=validation,
             seed=seed,
             **parameters,
         )
-        self.module_ = result.module.predictor
+        self.module_ = predictor = result.module.predictor
+        if self.pooling == "concatenate" and result.loss_curve:
+            features = self._forward(predictor.features, x, *missing)
+            means = token_means(features, predictor.encoder.n_tokens, *missing)
+            # What stood for a missing token in training, the map was trained with.
+            for n_missing in (array.sum(axis=0)[:, None] for array in missing):
+                means = np.where(n_missing, predictor.fillers, means)
+            predictor.set_fillers(means)
         self.loss_curve_ = result.loss_curve
         self.validation_scores_ = [-loss for loss in result.validation_curve]
         self.n_iter_ = len(result.loss_curve)

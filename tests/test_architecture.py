@@ -49,6 +49,7 @@ LAYERS = [
         "_net",
         "_provenance",
         "_ranges",
+        "_patches",
         "_scaling",
         "_seeding",
         "_probe",

@@ -64,6 +64,8 @@ HEADS = ("fine_tune", "probe", "classifier")
 NETWORKS = ("pretrainer", *HEADS)
 LABELS_MAY_MISS = ("fine_tune", "probe", "stack")
 BY_PLS = ("PLS", "TunedPLS")
+TAKE_GAPS = ("normalizer", *NETWORKS)
+NEED_ALL = ("stack", *BY_PLS)
 
 N_ROWS, N_CHANNELS = 12, 6
 # Whole numbers that every dtype below holds exactly.
@@ -146,24 +148,33 @@ def matrix():
 
 STRUCTURED = np.zeros(N_ROWS, dtype=[("a", float), ("b", float)])
 RAGGED = [*X.tolist()[:-1], [1.0]]
+GAPS = {  # ways of writing that channel 2 of row 3 is missing
+    "an object array": lambda: put(pd.NA, dtype=object),
+    "an object frame": lambda: frame(data=put(pd.NA, dtype=object)),
+    "a nullable frame": lambda: frame(data=put(np.nan)).astype("Float64"),
+    "a list (None)": lambda: put(None, dtype=object).tolist(),
+}
 SPECTRA = [
     Case(
         1,
         "NaN",
         lambda: put(np.nan),
         says="X contains NaN: 1 of 12 spectra, the first in row 3, channel 2",
+        who=NEED_ALL,
     ),
     Case(
         1,
         "NaN in a frame",
         lambda: frame(data=put(np.nan)),
         says="X contains NaN: 1 of 12 spectra, the first in row 3, channel 2",
+        who=NEED_ALL,
     ),
     Case(
         1,
         "NaN in float32",
         lambda: put(np.nan, dtype=np.float32),
         says="X contains NaN: 1 of 12 spectra, the first in row 3, channel 2",
+        who=NEED_ALL,
     ),
     Case(2, "inf", lambda: put(np.inf), says="X contains infinity.*row 3, channel 2"),
     Case(2, "-inf", lambda: put(-np.inf), says="X contains infinity.*row 3, channel 2"),
@@ -212,13 +223,8 @@ SPECTRA = [
     ),
     Case(42, "sparse", lambda: scipy.sparse.csr_array(X), TypeError, "Sparse data was"),
     *(
-        Case(43, f"NA in {what}", make, says="X contains NaN.*row 3, channel 2")
-        for what, make in {
-            "an object array": lambda: put(pd.NA, dtype=object),
-            "an object frame": lambda: frame(data=put(pd.NA, dtype=object)),
-            "a nullable frame": lambda: frame(data=put(np.nan)).astype("Float64"),
-            "a list (None)": lambda: put(None, dtype=object).tolist(),
-        }.items()
+        Case(43, f"NA in {what}", make, says="X contains NaN.*2", who=NEED_ALL)
+        for what, make in GAPS.items()
     ),
     Case(48, "names of two types", lambda: frame([*"abcde", 5]), TypeError, "types"),
     Case(49, "double names", lambda: frame([*"abcde", "e"]), says="'e'"),
@@ -253,18 +259,21 @@ FRAMES = [
         "NaN in a named column",
         lambda: frame(NAMES, put(np.nan)),
         says=r"row 3, channel 2 \('c'\)",
+        who=NEED_ALL,
     ),
     Case(
         43,
         "NA in a named column",
         lambda: frame(NAMES, put(pd.NA, dtype=object)),
         says=r"row 3, channel 2 \('c'\)",
+        who=NEED_ALL,
     ),
     Case(
         43,
         "NA in a column of wavelengths",
         lambda: frame(AXIS, put(np.nan)).astype("Float64"),
         says=r"row 3, channel 2 \(1120\.0\)",
+        who=NEED_ALL,
     ),
 ]
 
@@ -273,6 +282,16 @@ FRAMES = [
 def test_the_column_with_missing_values_is_named(name, case):
     with pytest.raises(case.error, match=case.says):
         fit(name, case.value())
+
+
+@pytest.mark.parametrize("name", TAKE_GAPS)
+@pytest.mark.parametrize("make", GAPS.values(), ids=GAPS)
+def test_a_missing_channel_is_like_nan(make, name):
+    expected = answer(fit(name, put(np.nan)), put(np.nan))
+    assert_array_equal(answer(fit(name, make()), make()), expected)
+    infinite = frame(data=put(np.nan).astype(object)).replace({X[0, 0]: np.inf})
+    with pytest.raises(ValueError, match="X contains infinity"):
+        fit(name, infinite)
 
 
 AT_PREDICT = [
@@ -1012,11 +1031,11 @@ def test_row_71_nothing_answers_before_fit(name):
 
 
 def bad_spectra(name):
-    return put(np.nan, source=X[:, :5]), target(name), {}
+    return put(np.inf, source=X[:, :5]), target(name), {}
 
 
 def bad_names(name):
-    return frame(list("uvwxyz"), put(np.nan)), target(name), {}
+    return frame(list("uvwxyz"), put(np.inf)), target(name), {}
 
 
 def bad_targets(name):

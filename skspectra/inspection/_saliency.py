@@ -5,12 +5,13 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils import Bunch, check_array, check_consistent_length
+from sklearn.utils import Bunch, check_array, check_consistent_length, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skspectra._attribution import integrated_gradients, smooth_gradients
 from skspectra._inference import input_gradients
 from skspectra._inputs import check_columns, check_spectra, known_axis
+from skspectra._patches import without_gaps
 from skspectra._scaling import scale_spectra
 from skspectra._table_axis import axis_of, column_axis
 from skspectra._validation import (
@@ -133,7 +134,8 @@ def saliency_map(
     Raises
     ------
     ValueError
-        If a parameter or the data are not as described.
+        If a parameter or the data are not as described, or channels are missing and the
+        method needs captum.
     TypeError
         If the estimator, or the last step of the pipeline, has no network.
     NotFittedError
@@ -208,7 +210,7 @@ def saliency_map(
         saliency=saliency,
         mean=counted.mean(axis=0),
         mean_absolute=np.abs(counted).mean(axis=0),
-        spectrum=X.mean(axis=0),
+        spectrum=np.ma.masked_invalid(X).mean(axis=0).filled(np.nan),
         baseline=start,
         completeness_error=error,
         method=method,
@@ -263,7 +265,8 @@ def last_step(estimator, X, attribute, wanted):
 def _spectra(model, X):
     """Check spectra as `predict` does."""
     check_columns(X, known_axis(model.pretrainer_), type(model).__name__)
-    return check_spectra(model, X, dtype=np.float64)
+    gaps = {"allow_gaps": get_tags(model).input_tags.allow_nan}
+    return check_spectra(model, X, dtype=np.float64, **gaps)
 
 
 def _output(model, target):
@@ -335,13 +338,23 @@ def _maps(model, X, method, output, *, y, start, n_steps, noise, seed):
     """Return the map of each spectrum, and the error of the shares if they are such."""
     mean, scale = model.pretrainer_.mean_, model.pretrainer_.scale_
     spread = _spread(model, output)
-    asked = model.module_, scale_spectra(X, mean, scale), output
+    x, *missing = without_gaps(
+        scale_spectra(X, mean, scale), model.pretrainer_.patch_size_
+    )
+    asked = model.module_, x, output
     options = {
         "log_odds": hasattr(model, "classes_") and not model._is_multilabel,
         "device": model.device,
     }
     if method in _OF_CAPTUM:
         _require_captum(method)
+        if missing:
+            raise ValueError(
+                f"method={method!r} needs spectra without missing channels. Fill them "
+                "in, leave these spectra out, or use method='gradient'."
+            )
+    elif missing:
+        options["missing"] = missing[0]
     if method == "gradient":
         return input_gradients(*asked, **options) * spread / scale, None
     if method == "loss_gradient":

@@ -17,7 +17,9 @@ from skspectra.nn._masking import (
     matched_spans,
     random_mask,
     self_guided_mask,
+    spare_one,
     visible_ids,
+    visible_slots,
 )
 from skspectra.nn._objective import ReconstructionObjective
 from skspectra.nn._state_space import (
@@ -60,8 +62,10 @@ __all__ = [
     "random_mask",
     "self_guided_mask",
     "sine_cosine_table",
+    "spare_one",
     "unpatchify",
     "visible_ids",
+    "visible_slots",
     "wasserstein_1d",
     "windowed_wasserstein",
 ]

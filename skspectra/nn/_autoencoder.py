@@ -72,7 +72,11 @@ class MaskedAutoencoder(nn.Module):
             nn.init.normal_(self.mask_token, std=0.02)
 
     def forward(
-        self, x: Tensor, mask: Tensor, ids_keep: Tensor | None = None
+        self,
+        x: Tensor,
+        mask: Tensor,
+        ids_keep: Tensor | None = None,
+        kept: Tensor | None = None,
     ) -> Tensor:
         """Rebuild the hidden channels of spectra from the visible ones.
 
@@ -81,9 +85,12 @@ class MaskedAutoencoder(nn.Module):
         x : Tensor of shape (batch, n_channels)
             Spectra; their hidden channels do not influence the result.
         mask : bool Tensor of shape (batch, n_tokens)
-            True where a token is hidden; every row hides the same number.
+            True where a token is hidden; without `kept` every row hides the same
+            number.
         ids_keep : int64 Tensor of shape (batch, n_kept), optional
             Indices of the visible tokens, ascending, where the caller has them.
+        kept : bool Tensor of shape (batch, n_kept), optional
+            As in :meth:`SpectralEncoder.forward`; goes with `ids_keep`.
 
         Returns
         -------
@@ -92,15 +99,20 @@ class MaskedAutoencoder(nn.Module):
         """
         if ids_keep is None:
             ids_keep = visible_ids(mask)
-        tokens = self.to_decoder(self.encoder(x, mask, ids_keep))
+        tokens = self.to_decoder(self.encoder(x, mask, ids_keep, kept))
         if self.encoder.mask_token is None:
-            tokens = self._insert_hidden(tokens, mask, ids_keep)
+            tokens = self._insert_hidden(tokens, mask, ids_keep, kept)
         tokens = self.decoder(tokens + self.positions())
         return unpatchify(self.to_patch(tokens), self.encoder.n_channels)
 
-    def _insert_hidden(self, visible: Tensor, mask: Tensor, ids_keep: Tensor) -> Tensor:
+    def _insert_hidden(
+        self, visible: Tensor, mask: Tensor, ids_keep: Tensor, kept: Tensor | None
+    ) -> Tensor:
         """Put the visible tokens in their places and mask tokens in the others."""
         dim = visible.shape[-1]
+        if kept is not None:
+            stand_in = self.mask_token.to(visible.dtype)
+            visible = torch.where(kept[..., None], visible, stand_in)
         tokens = self.mask_token.to(visible.dtype).expand(*mask.shape, dim)
         return tokens.scatter(1, ids_keep[..., None].expand(-1, -1, dim), visible)
 

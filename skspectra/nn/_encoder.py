@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from skspectra.nn._masking import visible_slots
 from skspectra.nn._state_space import StateSpaceTrunk
 from skspectra.nn._tokens import Positions, count_tokens, patchify
 from skspectra.nn._transformer import TransformerTrunk, check_heads, initialise_linear
@@ -90,7 +91,11 @@ class SpectralEncoder(nn.Module):
             self.mask_token = None
 
     def forward(
-        self, x: Tensor, mask: Tensor | None = None, ids_keep: Tensor | None = None
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        ids_keep: Tensor | None = None,
+        kept: Tensor | None = None,
     ) -> Tensor:
         """Encode spectra, some of their tokens hidden.
 
@@ -102,6 +107,9 @@ class SpectralEncoder(nn.Module):
             True where a token is hidden; nothing is hidden when None.
         ids_keep : int64 Tensor of shape (batch, n_kept), optional
             Indices of the visible tokens, ascending; goes with `mask`.
+        kept : bool Tensor of shape (batch, n_kept), optional
+            True for the indices of visible tokens, where rows hide unequal numbers:
+            see `visible_slots`. What comes out for the others means nothing.
 
         Returns
         -------
@@ -115,25 +123,53 @@ class SpectralEncoder(nn.Module):
             # The raw patches are gathered: they are narrower than their projections.
             index = ids_keep[..., None].expand(-1, -1, self.patch_size)
             visible = patches.gather(1, index)  # (batch, n_kept, patch_size)
-            return self.trunk(self.project(visible) + self.positions(ids_keep))
+            return self.trunk(self.project(visible) + self.positions(ids_keep), kept)
         tokens = self.project(patches)
         tokens = torch.where(mask[..., None], self.mask_token.to(tokens.dtype), tokens)
         return self.trunk(tokens + self.positions())
 
-    def embed(self, x: Tensor) -> Tensor:
+    def present(self, x: Tensor, missing: Tensor) -> Tensor:
+        """Encode spectra with gaps: what is missing is hidden, as in training.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, n_channels)
+            Spectra, with any number where a channel is missing.
+        missing : bool Tensor of shape (batch, n_tokens)
+            True for tokens that are not to be seen; not all of a row.
+
+        Returns
+        -------
+        Tensor of shape (batch, n_tokens, embed_dim)
+            All tokens in their places, zeros for those that are missing.
+        """
+        if self.mask_token is None:
+            ids, kept = visible_slots(missing, self.n_tokens)
+            tokens = self(x, missing, ids, kept)
+            places = ids[..., None].expand_as(tokens)
+            tokens = torch.zeros_like(tokens).scatter(1, places, tokens)
+        else:
+            tokens = self(x, missing)
+        return torch.where(missing[..., None], 0.0, tokens)
+
+    def embed(self, x: Tensor, missing: Tensor | None = None) -> Tensor:
         """Return the mean of the tokens of each spectrum, nothing hidden.
 
         Parameters
         ----------
         x : Tensor of shape (batch, n_channels)
             Spectra.
+        missing : bool Tensor of shape (batch, n_tokens), optional
+            True for tokens that are not there: they are not counted.
 
         Returns
         -------
         Tensor of shape (batch, embed_dim)
             One embedding a spectrum.
         """
-        return self(x).mean(dim=1)
+        if missing is None:
+            return self(x).mean(dim=1)
+        return self.present(x, missing).sum(dim=1) / (~missing).sum(dim=1)[:, None]
 
     def first_attention(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the first layer's attention compares, nothing hidden.

@@ -55,38 +55,59 @@ class SpectralPredictor(nn.Module):
         )
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+        if pooling == "concatenate":
+            # What the linear map reads in place of tokens that are missing.
+            shape = encoder.n_tokens, encoder.embed_dim
+            self.register_buffer("fillers", self.head.weight.new_zeros(shape))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, missing: Tensor | None = None) -> Tensor:
         """Predict the targets of spectra.
 
         Parameters
         ----------
         x : Tensor of shape (batch, n_channels)
             Spectra.
+        missing : bool Tensor of shape (batch, n_tokens), optional
+            True for tokens that are not there; not all of a row.
 
         Returns
         -------
         Tensor of shape (batch, n_targets)
             The predictions.
         """
-        return self.head(self.features(x))
+        return self.head(self.features(x, missing))
 
-    def features(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor, missing: Tensor | None = None) -> Tensor:
         """Return what the linear map reads.
 
         Parameters
         ----------
         x : Tensor of shape (batch, n_channels)
             Spectra.
+        missing : bool Tensor of shape (batch, n_tokens), optional
+            True for tokens that are not there.
 
         Returns
         -------
         Tensor of shape (batch, n_read)
             All tokens side by side, or their mean.
         """
-        if self.pooling == "concatenate":
+        if self.pooling == "mean":
+            return self.encoder.embed(x, missing)
+        if missing is None:
             return self.encoder(x).flatten(1)
-        return self.encoder.embed(x)
+        tokens = self.encoder.present(x, missing)
+        return torch.where(missing[..., None], self.fillers, tokens).flatten(1)
+
+    def set_fillers(self, fillers: object) -> None:
+        """Say what the linear map is to read in place of missing tokens.
+
+        Parameters
+        ----------
+        fillers : array-like of shape (n_tokens, embed_dim)
+            Best the mean of each token over the training spectra.
+        """
+        self.fillers.copy_(torch.as_tensor(fillers))
 
     def set_head(self, coef: object, intercept: object) -> None:
         """Give the linear map the weights of a regression fitted elsewhere.
@@ -131,7 +152,7 @@ class PredictionObjective(nn.Module):
         """What is trained."""
         return self.predictor
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+    def forward(self, x: Tensor, y: Tensor, missing: Tensor | None = None) -> Tensor:
         """Return the mean loss of the known targets.
 
         Parameters
@@ -140,6 +161,8 @@ class PredictionObjective(nn.Module):
             Spectra; disturbed in training mode only.
         y : Tensor of shape (batch, n_targets)
             What the loss takes as targets, NaN where unknown.
+        missing : bool Tensor of shape (batch, n_tokens), optional
+            True for tokens that are not there.
 
         Returns
         -------
@@ -148,7 +171,7 @@ class PredictionObjective(nn.Module):
         """
         if self.training and self.augmentation:
             x = augment(x, self.augmentation)
-        return _LOSSES[self.loss](self.predictor(x), y, ~y.isnan())
+        return _LOSSES[self.loss](self.predictor(x, missing), y, ~y.isnan())
 
 
 def augment(x: Tensor, strength: float) -> Tensor:

@@ -240,6 +240,49 @@ def visible_ids(mask: Tensor) -> Tensor:
     return (~mask).nonzero()[:, 1].view(mask.shape[0], -1)
 
 
+def visible_slots(hidden: Tensor, n_slots: int) -> tuple[Tensor, Tensor]:
+    """Return the indices of the visible tokens of rows that hide unequal numbers.
+
+    Parameters
+    ----------
+    hidden : bool Tensor of shape (batch, n_tokens)
+        True where a token is hidden.
+    n_slots : int
+        At least the largest number of visible tokens.
+
+    Returns
+    -------
+    ids_keep : int64 Tensor of shape (batch, n_slots)
+        Indices of the visible tokens, ascending, and after them those of hidden ones.
+    kept : bool Tensor of shape (batch, n_slots)
+        True for the indices of visible tokens.
+    """
+    ids_keep = hidden.byte().argsort(dim=1, stable=True)[:, :n_slots]
+    return ids_keep, ~hidden.gather(1, ids_keep)
+
+
+def spare_one(mask: Tensor, missing: Tensor) -> Tensor:
+    """Unhide a token in each row whose mask hides all that is there.
+
+    Parameters
+    ----------
+    mask : bool Tensor of shape (batch, n_tokens)
+        True where a token is to be hidden.
+    missing : bool Tensor of shape (batch, n_tokens)
+        True where there is nothing to hide; not all of a row.
+
+    Returns
+    -------
+    bool Tensor of shape (batch, n_tokens)
+        The mask without missing tokens, and in such rows without one more, drawn at
+        random.
+    """
+    lost = (mask | missing).all(dim=1, keepdim=True)
+    drawn = torch.rand(mask.shape, device=mask.device).masked_fill(missing, -1.0)
+    spared = torch.zeros_like(mask).scatter(1, drawn.argmax(dim=1, keepdim=True), lost)
+    return mask & ~missing & ~spared
+
+
 def _from(start: Tensor, rows: Tensor) -> Tensor:
     """Read each row as a ring, from its own place on."""
     n_tokens = rows.shape[1]

@@ -14,6 +14,8 @@ from skspectra.nn._masking import (
     matched_spans,
     random_mask,
     self_guided_mask,
+    spare_one,
+    visible_slots,
 )
 
 
@@ -97,13 +99,17 @@ class ReconstructionObjective(nn.Module):
         """
         self.n_steps = int(state)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, missing: Tensor | None = None) -> Tensor:
         """Return the loss of a batch under a fresh mask.
 
         Parameters
         ----------
         x : Tensor of shape (batch, n_channels)
-            Spectra.
+            Spectra, with zeros in tokens that are missing: guided masks look at all.
+        missing : bool Tensor of shape (batch, n_tokens), optional
+            True for tokens that are not there: they are neither seen nor rebuilt. A
+            mask is drawn as if they were there; of a row it hides one token less where
+            none would be left to see.
 
         Returns
         -------
@@ -113,7 +119,12 @@ class ReconstructionObjective(nn.Module):
         """
         mask, ids_keep = self.draw_mask(x)
         self.n_steps += self.training
-        rebuilt = self.autoencoder(x, mask, ids_keep)
+        if missing is None:
+            rebuilt = self.autoencoder(x, mask, ids_keep)
+        else:
+            mask, n_slots = spare_one(mask, missing), ids_keep.shape[1]
+            slots = visible_slots(mask | missing, n_slots)
+            rebuilt = self.autoencoder(x, mask | missing, *slots)
         counted = hidden_channels(mask, self.autoencoder.encoder)
         loss = masked_mse(rebuilt, x, counted)
         if self.transport is None:

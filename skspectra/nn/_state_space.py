@@ -79,13 +79,15 @@ class DampedOscillators(nn.Module):
             self.log_damping.copy_((damping - LEAST_DAMPING).log())
             nn.init.uniform_(self.angle_logit, 0.01, 0.99).logit_()
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, kept: Tensor | None = None) -> Tensor:
         """Filter the tokens of each spectrum, from both ends.
 
         Parameters
         ----------
         tokens : Tensor of shape (batch, n_tokens, dim)
             Any number of tokens, in the order of the axis.
+        kept : bool Tensor of shape (batch, n_tokens), optional
+            False for tokens that drive nothing. Behind all others they change nothing.
 
         Returns
         -------
@@ -94,6 +96,8 @@ class DampedOscillators(nn.Module):
         """
         tokens = tokens.transpose(0, 1)  # steps are slabs of memory then
         drive = F.linear(tokens, self.in_weight)
+        if kept is not None:
+            drive = drive * kept.T[..., None]
         damping, angle = self._damping_and_angle()
         with torch.autocast(drive.device.type, enabled=False):
             # Digits lost in a state stay lost over its memory: never below float32.
@@ -145,13 +149,15 @@ class StateSpaceBlock(nn.Module):
         self.oscillators = DampedOscillators(dim, n_oscillators)
         self.gate = nn.Linear(dim, 2 * dim)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, kept: Tensor | None = None) -> Tensor:
         """Mix the tokens of each spectrum.
 
         Parameters
         ----------
         tokens : Tensor of shape (batch, n_tokens, dim)
             Any number of tokens, in the order of the axis.
+        kept : bool Tensor of shape (batch, n_tokens), optional
+            False for tokens that drive nothing.
 
         Returns
         -------
@@ -160,7 +166,8 @@ class StateSpaceBlock(nn.Module):
         """
         # All but the oscillators sees single tokens, so their memory order is kept.
         tokens = tokens.transpose(0, 1)
-        mixed = self.oscillators(self.norm(tokens).transpose(0, 1)).transpose(0, 1)
+        drive = self.norm(tokens).transpose(0, 1)
+        mixed = self.oscillators(drive, kept).transpose(0, 1)
         return (tokens + F.glu(self.gate(F.gelu(mixed)))).transpose(0, 1)
 
 
@@ -184,7 +191,7 @@ class StateSpaceTrunk(nn.Module):
         )
         self.norm = nn.LayerNorm(dim, eps=1e-6)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, kept: Tensor | None = None) -> Tensor:
         """Mix the tokens of each spectrum, block after block.
 
         Parameters
@@ -192,6 +199,8 @@ class StateSpaceTrunk(nn.Module):
         tokens : Tensor of shape (batch, n_tokens, dim)
             Any number of tokens, in the order of the axis. An oscillator counts
             tokens, not places: where some are left out, it rings faster.
+        kept : bool Tensor of shape (batch, n_tokens), optional
+            False for tokens that change no other; they come last.
 
         Returns
         -------
@@ -201,5 +210,5 @@ class StateSpaceTrunk(nn.Module):
         # Once, and not in each block: the same tokens, step after step in memory.
         tokens = tokens.transpose(0, 1).contiguous().transpose(0, 1)
         for block in self.blocks:
-            tokens = block(tokens)
+            tokens = block(tokens, kept)
         return self.norm(tokens)

@@ -26,20 +26,22 @@ class TransformerBlock(nn.Module):
         self.mlp_in = nn.Linear(dim, 4 * dim)
         self.mlp_out = nn.Linear(4 * dim, dim)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, kept: Tensor | None = None) -> Tensor:
         """Mix the tokens of each spectrum.
 
         Parameters
         ----------
         tokens : Tensor of shape (batch, n_kept, dim)
             Any number of tokens.
+        kept : bool Tensor of shape (batch, n_kept), optional
+            False for tokens that nothing may attend to, at least one True a row.
 
         Returns
         -------
         Tensor of shape (batch, n_kept, dim)
             The mixed tokens.
         """
-        tokens = tokens + self._attend(self.attention_norm(tokens))
+        tokens = tokens + self._attend(self.attention_norm(tokens), kept)
         return tokens + self.mlp_out(F.gelu(self.mlp_in(self.mlp_norm(tokens))))
 
     def queries_and_keys(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,10 +65,12 @@ class TransformerBlock(nn.Module):
         both = both.unflatten(-1, (2, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
         return both[0], both[1]
 
-    def _attend(self, tokens: Tensor) -> Tensor:
+    def _attend(self, tokens: Tensor, kept: Tensor | None) -> Tensor:
         qkv = self.qkv(tokens).unflatten(-1, (3, self.n_heads, -1))
         qkv = qkv.permute(2, 0, 3, 1, 4)  # (3, batch, n_heads, n_kept, head_dim)
-        if plain_attention_is_faster(qkv):
+        if kept is not None:
+            mixed = F.scaled_dot_product_attention(*qkv, kept[:, None, None])
+        elif plain_attention_is_faster(qkv):
             mixed = attend_plainly(*qkv.contiguous())
         else:
             mixed = F.scaled_dot_product_attention(*qkv)
@@ -140,13 +144,15 @@ class TransformerTrunk(nn.Module):
         )
         self.norm = nn.LayerNorm(dim, eps=1e-6)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, kept: Tensor | None = None) -> Tensor:
         """Mix the tokens of each spectrum, block after block.
 
         Parameters
         ----------
         tokens : Tensor of shape (batch, n_kept, dim)
             Any number of tokens.
+        kept : bool Tensor of shape (batch, n_kept), optional
+            False for tokens that change no other, at least one True a row.
 
         Returns
         -------
@@ -154,7 +160,7 @@ class TransformerTrunk(nn.Module):
             The mixed tokens.
         """
         for block in self.blocks:
-            tokens = block(tokens)
+            tokens = block(tokens, kept)
         return self.norm(tokens)
 
 

@@ -1,0 +1,382 @@
+"""Missing channels: a patch with one is not seen, and enters no loss."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from test_common import tiny_pretrainer
+
+from skspectra import (
+    InstanceNormalizer,
+    MaskedSpectralPretrainer,
+    PLSRegressionCV,
+    SpectralClassifier,
+    SpectralRegressor,
+    load_model,
+    save_model,
+)
+from skspectra._provenance import hash_rows, were_among
+from skspectra.datasets import make_nir_mixtures
+from skspectra.inspection import saliency_map
+from skspectra.nn import (
+    MaskedAutoencoder,
+    ReconstructionObjective,
+    SpectralEncoder,
+    hidden_channels,
+    spare_one,
+    visible_slots,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore::skspectra.exceptions.FewLabelsWarning")
+
+WIDTH = 4  # of a patch
+SPECTRA = make_nir_mixtures(n_samples=40, n_channels=30, random_state=0)
+X, Y = SPECTRA.data, SPECTRA.target
+# The last patch is half filled; of others one channel, all, or none is missing.
+GAPS = np.zeros(X.shape, dtype=bool)
+GAPS[::3, 5] = GAPS[1::4, 8:16] = GAPS[2::5, 28:] = GAPS[7, 4:] = True
+WITH_GAPS = np.where(GAPS, np.nan, X)
+ENCODERS = {
+    "drop": dict(hidden_tokens="drop"),
+    "replace": dict(hidden_tokens="replace"),
+    "oscillators, drop": dict(encoder="state_space", hidden_tokens="drop"),
+    "oscillators, replace": dict(encoder="state_space", hidden_tokens="replace"),
+}
+each_encoder = pytest.mark.parametrize("options", ENCODERS.values(), ids=ENCODERS)
+
+
+def in_patches_with_gaps():
+    """Return which channels lie in a patch that lacks one."""
+    wide = np.pad(GAPS, ((0, 0), (0, -X.shape[1] % WIDTH)))
+    missing = wide.reshape(len(X), -1, WIDTH).any(axis=2)
+    return np.repeat(missing, WIDTH, axis=1)[:, : X.shape[1]]
+
+
+def elsewhere(value):
+    """Return other numbers in what is there of patches with gaps, and only there."""
+    return np.where(in_patches_with_gaps() & ~GAPS, value, WITH_GAPS)
+
+
+def pretrainer(**options):
+    return tiny_pretrainer(**{"patch_size": WIDTH, "max_epochs": 3, **options})
+
+
+def autoencoder(n_channels=30, **options):
+    torch.manual_seed(0)
+    arguments = dict(embed_dim=8, depth=2, n_heads=2, positions="sine_cosine")
+    arguments |= {"hidden_tokens": "drop", **options}
+    encoder = SpectralEncoder(n_channels, patch_size=WIDTH, **arguments)
+    return MaskedAutoencoder(
+        encoder,
+        decoder_dim=8,
+        decoder_depth=1,
+        decoder_n_heads=2,
+        positions="sine_cosine",
+    ).double()
+
+
+# --- what the modules make of it ---------------------------------------------------
+
+
+@each_encoder
+def test_rows_that_hide_unequal_numbers_are_what_each_is_alone(options):
+    module = autoencoder(**options)
+    x = torch.randn(6, 30, dtype=torch.float64)
+    hidden = torch.rand(6, 8) < 0.5
+    hidden[:, 3] = False
+    ids, kept = visible_slots(hidden, 8)
+    together = module(x, hidden, ids, kept)
+    alone = torch.cat([module(x[i : i + 1], hidden[i : i + 1]) for i in range(6)])
+    assert_allclose(together.detach(), alone.detach(), atol=1e-12)
+
+
+@each_encoder
+def test_an_encoder_sees_nothing_of_what_is_missing(options):
+    encoder = autoencoder(**options).encoder
+    x = torch.randn(5, 30, dtype=torch.float64, requires_grad=True)
+    missing = torch.zeros(5, 8, dtype=torch.bool)
+    missing[0, 2] = missing[1, 5:] = missing[2, :7] = True
+    tokens = encoder.present(x, missing)
+    assert (tokens[missing] == 0).all() and (tokens[~missing] != 0).all()
+    (gradient,) = torch.autograd.grad(tokens.square().sum(), x)
+    unseen = hidden_channels(missing, encoder)
+    assert (gradient[unseen] == 0).all() and (gradient[~unseen] != 0).all()
+    # Spectra without gaps are encoded as ever.
+    assert_allclose(tokens[3:].detach(), encoder(x[3:]).detach(), atol=1e-12)
+    mean = tokens[1, :5].mean(dim=0)
+    assert_allclose(encoder.embed(x, missing)[1].detach(), mean.detach())
+
+
+def test_an_encoder_that_drops_reads_a_spectrum_like_one_that_ends_earlier():
+    whole, short = autoencoder(32).encoder, autoencoder(20).encoder
+    short.load_state_dict(
+        {name: short.state_dict().get(name) if "table" in name else value
+         for name, value in whole.state_dict().items()}
+    )  # fmt: skip
+    x = torch.randn(3, 32, dtype=torch.float64)
+    missing = torch.arange(8).expand(3, 8) >= 5
+    assert_allclose(
+        whole.embed(x, missing).detach(), short.embed(x[:, :20]).detach(), atol=1e-12
+    )
+
+
+@each_encoder
+@pytest.mark.parametrize("masking", ["random", "block", "self_guided", "matched_spans"])
+def test_the_loss_and_its_gradient_ignore_what_is_missing(masking, options):
+    guided = masking in ("self_guided", "matched_spans")
+    if guided:
+        options = options | {"encoder": "transformer"}
+    module = autoencoder(**options)
+    objective = ReconstructionObjective(module, 0.5, masking=masking)
+    x = torch.randn(8, 30, dtype=torch.float64)
+    missing = torch.rand(8, 8) < 0.4
+    missing[:, 0], missing[3, 1:] = False, True  # a spectrum of one patch, too
+    unseen = hidden_channels(missing, module.encoder)
+
+    def loss(x):
+        torch.manual_seed(1)
+        module.zero_grad()
+        value = objective(x, missing)
+        value.backward()
+        return [value, *(parameter.grad for parameter in module.parameters())]
+
+    x = torch.where(unseen, 0.0, x)
+    # Guided masks look at all that is passed.
+    other = x if guided else torch.where(unseen, -7.0, x)
+    for value, again in zip(loss(x), loss(other), strict=True):
+        assert value is None or torch.equal(value, again)
+    assert loss(x)[0] > 0
+
+
+def test_a_mask_leaves_something_to_see_and_hides_only_what_is_there():
+    torch.manual_seed(0)
+    mask = torch.rand(500, 8) < 0.7
+    missing = torch.rand(500, 8) < 0.5
+    missing[torch.arange(500), torch.randint(8, (500,))] = False
+    spared = spare_one(mask, missing)
+    assert not (spared & missing).any()
+    assert (~(spared | missing)).any(dim=1).all()
+    lost = (mask | missing).all(dim=1)
+    assert lost.any()
+    assert torch.equal(spared[~lost], (mask & ~missing)[~lost])
+    assert ((mask & ~missing).sum(dim=1) - spared.sum(dim=1))[lost].eq(1).all()
+
+
+# --- what the estimators make of it ------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["standard", "minmax", "area", "max", "robust"])
+def test_statistics_of_a_spectrum_are_those_of_what_is_there(method):
+    normalised = InstanceNormalizer(method).fit_transform(WITH_GAPS)
+    assert_array_equal(np.isnan(normalised), GAPS)
+    for row, there, gaps in zip(X, normalised, GAPS, strict=True):
+        alone = InstanceNormalizer(method).fit_transform(row[~gaps][None])[0]
+        assert_allclose(there[~gaps], alone, rtol=1e-12, atol=1e-14)
+
+
+def test_flat_spectra_and_empty_ones_are_told_apart():
+    rows = np.array([[1.0, np.nan, 1.0], [np.nan] * 3, [1.0, 2.0, np.nan]])
+    with pytest.warns(UserWarning, match="1 of 3 spectra are flat .* row 0"):
+        normalised = InstanceNormalizer().fit_transform(rows)
+    expected = [[0.0, np.nan, 0.0], [np.nan] * 3, [-1.0, 1.0, np.nan]]
+    assert_array_equal(normalised, expected)
+
+
+@each_encoder
+def test_embeddings_and_scores_ignore_patches_with_gaps(options):
+    model = pretrainer(**options).fit(WITH_GAPS)
+    assert np.isfinite(model.loss_curve_).all()
+    first, second = elsewhere(0.0), elsewhere(9.0)
+    assert_array_equal(model.transform(first), model.transform(second))
+    enough = GAPS.sum(axis=1) < 20
+    assert_array_equal(
+        model.score_samples(first[enough]), model.score_samples(second[enough])
+    )
+
+
+@each_encoder
+def test_spectra_without_gaps_keep_their_embedding_beside_others(options):
+    model = pretrainer(**options).fit(X)
+    complete = ~GAPS.any(axis=1)
+    beside = model.transform(WITH_GAPS)[complete]
+    assert_array_equal(beside, model.transform(X)[complete])
+
+
+def test_means_and_scale_are_those_of_what_is_there():
+    model = pretrainer(max_epochs=0).fit(WITH_GAPS)
+    assert_allclose(model.mean_, np.nanmean(WITH_GAPS, axis=0))
+    assert_allclose(model.scale_, np.sqrt(np.nanmean((WITH_GAPS - model.mean_) ** 2)))
+
+
+def test_a_channel_that_no_training_spectrum_has_is_never_seen():
+    cut = X.copy()
+    cut[:, 8:12] = np.nan  # a water band, cut out of all spectra
+    model = SpectralRegressor(pretrainer(), max_epochs=2, random_state=0).fit(cut, Y)
+    assert np.isnan(model.pretrainer_.mean_[8:12]).all()
+    assert_array_equal(model.predict(X), model.predict(cut))
+    rebuilt = model.pretrainer_.reconstruct(X)
+    assert rebuilt.hidden[:, 8:12].all()
+    assert_array_equal(np.isnan(rebuilt.reconstruction), np.isnan(cut))
+
+
+def test_what_is_missing_is_rebuilt():
+    smooth = make_nir_mixtures(n_samples=150, n_channels=60, noise=0, random_state=1)
+    model = MaskedSpectralPretrainer(
+        patch_size=6,
+        embed_dim=32,
+        depth=1,
+        lr=3e-3,
+        max_epochs=150,
+        batch_size=20,
+        random_state=0,
+    ).fit(smooth.data[:100])
+    true = smooth.data[100:]
+    gapped = true.copy()
+    gapped[:, 20] = np.nan
+    found = model.reconstruct(gapped, hidden=np.zeros(60, dtype=bool))
+    assert_array_equal(found.hidden, np.tile(np.arange(60) // 6 == 3, (50, 1)))
+    error = np.sqrt(np.mean((found.reconstruction - true)[found.hidden] ** 2))
+    by_mean = np.sqrt(np.mean((model.mean_ - true)[found.hidden] ** 2))
+    assert error < 0.5 * by_mean
+    assert_array_equal(found.reconstruction[~found.hidden], true[~found.hidden])
+
+
+def test_scores_count_what_is_there_and_need_two_patches():
+    model = pretrainer(max_epochs=30, lr=1e-2).fit(X)
+    assert model.score(WITH_GAPS[GAPS.sum(axis=1) < 20]) > 0.1
+    # A patch of the mean spectrum more or less is no error more or less.
+    with pytest.raises(ValueError, match=r"two patches .* Got one in 1 of 40 .* row 7"):
+        model.score_samples(WITH_GAPS)
+    assert np.isfinite(model.transform(WITH_GAPS)).all()
+
+
+@pytest.mark.parametrize("method", ["fit", "transform", "score", "reconstruct"])
+def test_a_spectrum_without_a_whole_patch_is_named(method):
+    empty = X.copy()
+    empty[5, ::2] = np.nan
+    model = pretrainer(max_epochs=1)
+    with pytest.raises(ValueError, match=r"Got none in 1 of 40 spectra, .* row 5\."):
+        getattr(model if method == "fit" else model.fit(X), method)(empty)
+    assert method == "fit" or hasattr(model, "module_")
+
+
+def test_entropic_transport_needs_whole_spectra():
+    model = pretrainer(loss="mse+sinkhorn")
+    with pytest.raises(ValueError, match="X contains NaN"):
+        model.fit(WITH_GAPS)
+    assert not model.__sklearn_tags__().input_tags.allow_nan
+    assert not SpectralRegressor(model).__sklearn_tags__().input_tags.allow_nan
+
+
+@pytest.mark.parametrize("pooling", ["concatenate", "mean"])
+@pytest.mark.parametrize("strategy", ["probe", "fine_tune"])
+@each_encoder
+def test_predictions_ignore_patches_with_gaps(options, strategy, pooling):
+    frozen = FrozenEstimator(pretrainer(max_epochs=1, **options).fit(X))
+    settings = dict(strategy=strategy, pooling=pooling, max_epochs=2, random_state=0)
+    model = SpectralRegressor(frozen, **settings)
+    first = clone(model).fit(elsewhere(0.0), Y).predict(elsewhere(5.0))
+    again = clone(model).fit(elsewhere(5.0), Y).predict(elsewhere(0.0))
+    assert_array_equal(first, again)
+    classes = SpectralClassifier(frozen, **settings).fit(elsewhere(0.0), Y.mean() < Y)
+    assert_array_equal(
+        classes.predict_proba(elsewhere(0.0)), classes.predict_proba(elsewhere(5.0))
+    )
+
+
+def test_dead_pixels_of_new_spectra_cost_less_than_those_filled_with_means():
+    spectra = make_nir_mixtures(n_samples=240, n_channels=80, random_state=2)
+    train = np.arange(240) < 160
+    model = SpectralRegressor(
+        MaskedSpectralPretrainer(patch_size=8, embed_dim=32, depth=1, max_epochs=60),
+        max_epochs=60,
+        lr=1e-3,
+        random_state=0,
+    ).fit(spectra.data[train], spectra.target[train])
+    damaged, true = spectra.data[~train].copy(), spectra.target[~train]
+    damaged[np.arange(80), np.random.default_rng(0).integers(80, size=80)] = np.nan
+
+    def rmsep(X):
+        return np.sqrt(np.mean((model.predict(X) - true) ** 2))
+
+    # The patch stands for a zero where nothing is known of it, which is far off.
+    assert rmsep(damaged) < 0.5 * true.std()
+    assert rmsep(damaged) < rmsep(np.nan_to_num(damaged))
+
+
+def test_early_stopping_with_gaps_on_either_side():
+    for X_train, X_val in ((X, WITH_GAPS), (WITH_GAPS, X)):
+        model = SpectralRegressor(
+            pretrainer(), early_stopping=True, max_epochs=3, random_state=0
+        ).fit(X_train[:30], Y[:30], X_val=X_val[30:], y_val=Y[30:])
+        assert np.isfinite(model.validation_scores_).all()
+
+
+def test_a_training_with_gaps_goes_on_from_its_checkpoint(tmp_path):
+    class Stop(Exception):
+        pass
+
+    from skorch.callbacks import Callback
+
+    class Interrupt(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 3:
+                raise Stop
+
+    model = pretrainer(max_epochs=6, checkpoint_dir=tmp_path)
+    with pytest.raises(Stop):
+        clone(model).set_params(callbacks=[Interrupt()]).fit(WITH_GAPS)
+    resumed = clone(model).fit(WITH_GAPS)
+    whole = pretrainer(max_epochs=6).fit(WITH_GAPS)
+    assert_array_equal(resumed.transform(WITH_GAPS), whole.transform(WITH_GAPS))
+
+
+def test_models_of_gaps_are_saved_and_loaded(tmp_path):
+    cut = WITH_GAPS.copy()
+    cut[:, 8:12] = np.nan
+    model = make_pipeline(
+        InstanceNormalizer(), SpectralRegressor(pretrainer(), max_epochs=2)
+    )
+    model.fit(cut, Y)
+    save_model(model, tmp_path / "model.safetensors")
+    loaded = load_model(tmp_path / "model.safetensors")
+    assert_array_equal(loaded.predict(cut), model.predict(cut))
+    assert_array_equal(loaded.predict(X), model.predict(X))
+
+
+def test_pipelines_grids_and_folds_take_gaps():
+    pipeline = make_pipeline(
+        InstanceNormalizer(),
+        SpectralRegressor(pretrainer(max_epochs=1), max_epochs=1, random_state=0),
+    )
+    grid = GridSearchCV(
+        pipeline,
+        {"spectralregressor__pretrainer__patch_size": [2, 4]},
+        cv=KFold(2),
+        error_score="raise",
+    )
+    assert np.isfinite(cross_val_predict(grid, WITH_GAPS, Y, cv=KFold(2))).all()
+    imputed = make_pipeline(SimpleImputer(), PLSRegressionCV(5))  # beside it
+    assert np.isfinite(cross_val_predict(imputed, WITH_GAPS, Y, cv=KFold(2))).all()
+
+
+def test_gradients_of_what_is_missing_are_zero():
+    model = SpectralRegressor(pretrainer(), strategy="probe", random_state=0)
+    model.fit(WITH_GAPS, Y)
+    gradient = saliency_map(model, WITH_GAPS).saliency
+    assert (gradient[in_patches_with_gaps()] == 0).all()
+    assert (gradient[~in_patches_with_gaps()] != 0).all()
+    with pytest.raises(ValueError, match="method='gradient'"):
+        saliency_map(model, WITH_GAPS, method="integrated_gradients")
+
+
+def test_spectra_with_gaps_are_known_again():
+    hashes = hash_rows(WITH_GAPS)
+    assert were_among(3 + 2 * WITH_GAPS, hashes).all()
+    assert not were_among(X[GAPS.any(axis=1)], hashes).any()
+    assert not were_among(np.where(GAPS, np.nan, 1.0), hash_rows(0 * WITH_GAPS)).any()
