@@ -5,6 +5,13 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+_INTRO = (
+    "PLS has its spectral treatment and number of components tuned in each fold. The "
+    "others are one neural network: scratch had no pretraining, the other two were "
+    "pretrained on spectra alone, and then had a linear map put on top (probe) or were "
+    "trained on (fine-tuned)."
+)
+
 __all__ = ["check_report", "write_report"]
 
 _REPEATED = ("table", "dataset", "target", "groups", "ignore", "pool", "normalize")
@@ -49,6 +56,7 @@ def write_report(comparison, samples, options):
     if options["report"] is None:
         return
     import numpy as np
+    import pandas as pd
 
     rows = np.searchsorted(samples.rows, comparison.predictions["row"])
     predictions = comparison.predictions.assign(row=rows)
@@ -61,12 +69,13 @@ def write_report(comparison, samples, options):
         notes.insert(0, "A first look: the networks were not trained to the end.")
     replace(comparison, predictions=predictions, settings=settings).to_html(
         options["report"],
-        X=samples.X,
+        X=pd.DataFrame(samples.X, index=samples.rows),
         y=samples.y,
         groups=samples.groups,
         x_axis=samples.x_axis,
         x_unit=samples.x_unit,
         target=samples.target,
+        intro=_INTRO,
         about=about,
         notes=notes,
     )

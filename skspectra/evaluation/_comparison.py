@@ -185,6 +185,7 @@ class Comparison:
         x_unit=None,
         target=None,
         title=None,
+        intro=None,
         about=None,
         notes=(),
     ):
@@ -199,7 +200,7 @@ class Comparison:
             Where the page is written, in UTF-8, whole or not at all. None writes none.
         X : array-like of shape (n_samples, n_channels), default=None
             The spectra that were compared on. Without them the page does not describe
-            the data.
+            the data. Rows are called as the index of a DataFrame calls them.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             Their reference values, as :func:`compare` got them. Needed with `X`.
         groups : array-like of shape (n_samples,), default=None
@@ -213,6 +214,8 @@ class Comparison:
             the names in `table` are used.
         title : str, default=None
             Of the page; None names the target and the reference.
+        intro : str, default=None
+            A paragraph below the title, such as what the estimators are.
         about : dict of str to str, default=None
             More lines about the data: where they are from, the instrument, the date.
         notes : sequence of str, default=()
@@ -239,6 +242,7 @@ class Comparison:
             design=describe_folds(self.folds, self.grouped),
             target=target,
             title=title,
+            intro=intro,
             about=about,
             notes=notes,
         )

@@ -16,7 +16,7 @@ _TEMPLATE = "report.html.jinja"
 _MANY = 5  # rivals, of which by chance one may well differ
 
 
-def report(comparison, data, *, design, target, title, about, notes):
+def report(comparison, data, *, design, target, title, intro, about, notes):
     """Return the page.
 
     Parameters
@@ -27,7 +27,7 @@ def report(comparison, data, *, design, target, title, about, notes):
         `X`, `y`, `groups`, `x_axis`, `x_unit` as in `Comparison.to_html`.
     design : str
         The folds, as in "5 x 4 grouped folds".
-    target, title, about, notes : as in Comparison.to_html
+    target, title, intro, about, notes : as in Comparison.to_html
         Words of the user.
 
     Returns
@@ -58,7 +58,7 @@ def report(comparison, data, *, design, target, title, about, notes):
     return page.render(
         title=title or _question(comparison, names),
         question=_question(comparison, names) if title else "",
-        names=names,
+        intro=intro,
         design=design,
         comparison=comparison,
         estimators=list(comparison.table.index.unique("estimator")),
@@ -123,7 +123,7 @@ def _rows(comparison):
                     f"{row['rpd']:.2f}",
                     f"{row['rpiq']:.2f}",
                     f"{row['ccc']:.3f}",
-                    f"{row['fit_seconds']:.2g}",
+                    _seconds(row["fit_seconds"]),
                 ],
             )
         )
@@ -138,6 +138,10 @@ def _error(value):
 def _bias(row):
     """Return the bias; what is rounding beside the error is no bias."""
     return f"{row['bias']:.2g}" if abs(row["bias"]) > 1e-9 * row["rmsep"] else "0"
+
+
+def _seconds(value):
+    return "<0.1" if value < 0.1 else f"{value:.2g}" if value < 100 else f"{value:.0f}"
 
 
 def _p_value(p):

@@ -5,6 +5,7 @@ from sklearn.utils import Bunch, check_array, check_consistent_length
 
 from skspectra._inputs import check_groups, check_targets
 from skspectra._validation import check_x_axis
+from skspectra.evaluation._report_outliers import describe_outliers
 from skspectra.inspection._axis import written
 
 __all__ = ["check_data", "describe_data", "note_data"]
@@ -24,7 +25,8 @@ def check_data(comparison, *, X, y, groups, x_axis, x_unit):
     -------
     data : Bunch or None
         `X` (n_samples, n_channels) and `y` (n_samples, n_targets) in float64, `groups`,
-        `x_axis`, `x_unit` and `labelled`, True where every target is known.
+        `x_axis`, `x_unit`, `rows`, what the rows are called, and `labelled`, True
+        where every target is known.
     """
     if X is None:
         given = {"y": y, "groups": groups, "x_axis": x_axis}
@@ -40,6 +42,7 @@ def check_data(comparison, *, X, y, groups, x_axis, x_unit):
             "Comparison.to_html needs y beside X, to tell the labelled spectra and to "
             "see that they are those that were compared on. Got y=None instead."
         )
+    rows = getattr(X, "index", None)
     X = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan", input_name="X")
     y = check_targets(y).astype(np.float64)
     groups = None if groups is None else check_groups(groups, y)
@@ -52,6 +55,7 @@ def check_data(comparison, *, X, y, groups, x_axis, x_unit):
         groups=groups,
         x_axis=check_x_axis(x_axis, X.shape[1], "Comparison.to_html"),
         x_unit=x_unit,
+        rows=range(len(X)) if rows is None else rows,
         labelled=~np.isnan(y).any(axis=1),
     )
 
@@ -90,7 +94,11 @@ def describe_data(data, targets):
     X, labelled = data.X, data.labelled
     n_labelled = int(labelled.sum())
     lines = [
-        ("Spectra", f"{len(X)}, {n_labelled} of them with reference values"),
+        (
+            "Spectra",
+            f"{len(X)}, {'all' if labelled.all() else f'{n_labelled} of them'} with "
+            "reference values",
+        ),
         ("Channels", f"{X.shape[1]}{_span(data)}"),
     ]
     incomplete = np.isnan(X).any(axis=1).sum()
@@ -107,6 +115,8 @@ def describe_data(data, targets):
         )
     lines.append(("Groups", _describe_groups(data.groups)))
     lines.append(("Exact copies", _describe_copies(data)))
+    outliers = describe_outliers(X, data.groups, data.rows)
+    lines.append(("Unlike the others", outliers))
     lines.append(("SHA-256 of the data", _fingerprint(data)))
     return lines
 

@@ -162,7 +162,7 @@ def test_the_page_holds_the_verdict_and_every_figure_of_the_table(told, found):
 
 def test_the_data_are_counted(told, mixtures):
     facts = Page(told).facts()
-    assert facts["Spectra"] == "30, 30 of them with reference values"
+    assert facts["Spectra"] == "30, all with reference values"
     assert facts["Channels"] == "40, from 1100 to 2500 nm"
     assert facts["Groups"] == "10 of 3 rows, each held out as a whole"
     assert facts["Exact copies"] == "none"
@@ -209,6 +209,20 @@ def test_unlabelled_and_missing_values_are_counted(found, mixtures):
     facts = Page(found.to_html(X=X, y=y)).facts()
     assert facts["Spectra"] == "32, 30 of them with reference values"
     assert facts["Missing channels"] == "in 1 spectra"
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_spectra_unlike_the_others_are_named_as_the_table_names_them(found, mixtures):
+    X = pd.DataFrame(mixtures.data, index=[f"scan {k}" for k in range(30)])
+    told = Page(found.to_html(X=X, y=mixtures.target)).facts()["Unlike the others"]
+    assert told.startswith("none is more than 4 times")
+    X.iloc[11, 20:25] += 1
+    X.iloc[2] = np.nan  # says nothing
+    told = Page(found.to_html(X=X, y=mixtures.target)).facts()["Unlike the others"]
+    assert re.fullmatch(r"1 is more than 4 .* spectrum: row scan 11 \(\d+\.\d\)", told)
+    X.iloc[:21] = np.nan
+    told = Page(found.to_html(X=X, y=mixtures.target)).facts()["Unlike the others"]
+    assert told.startswith("not told: it takes 10 spectra")
 
 
 def notes_of(page):
@@ -389,14 +403,14 @@ def test_headings_come_in_order_and_the_page_says_its_language(told, crowded):
 
 def test_every_picture_says_in_numbers_what_it_shows(told, found):
     words = [attrs["alt"] for attrs, _ in pictures(told)]
-    assert len(words) == 5  # ratios, errors, two of predictions, spectra
+    assert len(words) == 5  # ratios, errors, spectra, two of predictions
     assert all(re.search(r"\d", text) for text in words)
     ratio = found.table.loc["mean", "rmsep_ratio"]
     assert f"mean {ratio:.3g} (95 % interval" in words[0]
-    for name, text in zip(found.table.index, words[2:4], strict=True):
+    for name, text in zip(found.table.index, words[3:], strict=True):
         assert f"for {name}" in text
         assert f"RMSEP {found.table.loc[name, 'rmsep']:.3g}" in text
-    assert "30 spectra over Wavelength (nm)" in words[4]
+    assert "30 spectra over Wavelength (nm)" in words[2]
 
 
 def test_heads_of_tables_say_what_they_head(told):
