@@ -45,11 +45,13 @@ def column_axis(X):
 
 
 def _numeric_names(X):
-    names = list(getattr(X, "columns", ()))
-    if not names or not (
-        all(isinstance(name, Real) for name in names)
-        or all(isinstance(name, str) and "_" not in name for name in names)
-    ):
+    names = getattr(X, "columns", ())
+    # A spectrum is predicted in milliseconds, and may have thousands of names.
+    names = names.tolist() if hasattr(names, "tolist") else list(names)
+    kinds = set(map(type, names))
+    numbers = all(issubclass(kind, Real) for kind in kinds)
+    words = all(issubclass(kind, str) for kind in kinds)
+    if not names or not (numbers or words) or (words and "_" in "".join(names)):
         return None
     try:
         axis = np.array([float(name) for name in names])

@@ -14,6 +14,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
+from test_bad_inputs import AXIS as ODD_AXIS
+from test_bad_inputs import SPECTRA, TAKEN, frame
+from test_bad_inputs import X as ODD
 from test_common import tiny_pretrainer, tiny_regressor
 
 from skspectra import (
@@ -210,6 +213,30 @@ def test_later_tables_are_refused_as_the_first_is():
         model.transform(spectra(BENCH)[:, 1:])
     with pytest.raises(TypeError, match="types"):
         model.transform(table(BENCH).rename(columns={BENCH[0]: "a"}))
+
+
+GAPS = ("NaN", "NA in", "missing")
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in SPECTRA if not c.what.startswith(GAPS)], ids=lambda c: c.what
+)
+def test_odd_spectra_are_refused_as_everywhere(case):
+    resampler = AxisResampler()
+    with pytest.raises(case.error, match=case.says):
+        resampler.fit(case.value())
+    with pytest.raises(NotFittedError):
+        check_is_fitted(resampler)
+    with pytest.raises(case.error, match=case.says):
+        AxisResampler(ODD_AXIS).fit(frame(ODD_AXIS)).transform(case.value())
+
+
+@pytest.mark.parametrize("case", TAKEN, ids=lambda c: c.what)
+def test_the_same_numbers_give_the_same_spectra(case):
+    resampler = AxisResampler(ODD_AXIS[1:] - 1).fit(frame(ODD_AXIS))
+    assert_allclose(
+        resampler.transform(case.value()), resampler.transform(ODD), rtol=1e-5
+    )
 
 
 # --- as a step of scikit-learn -----------------------------------------------------
@@ -429,3 +456,52 @@ def test_behind_scikit_learns_steps_tables_are_compared_on_request():
     model = make_pipeline(InstanceNormalizer(), StandardScaler(), PLSRegressionCV(cv=3))
     with pytest.raises(ValueError, match="reversed"):
         model.fit(table(WANTED), Y).predict(table(WANTED[::-1]))
+
+
+# --- real instruments --------------------------------------------------------------
+
+
+def corn_table(corn, instrument):
+    return pd.DataFrame(corn[f"X_{instrument}"].astype(float), columns=corn.axis)
+
+
+@pytest.mark.parametrize("instrument", ["m5", "mp5"])
+def test_left_out_channels_of_corn_are_met(instrument, real_spectra):
+    whole = corn_table(real_spectra("corn"), instrument)
+    coarse = whole[whole.columns[::-2]]  # falling, and half as many
+    errors = {
+        method: AxisResampler(whole.columns[1:], method=method).fit_transform(coarse)
+        - whole.iloc[:, 1:]
+        for method in ("linear", "cubic")
+    }
+    mean = {method: np.sqrt((e**2).to_numpy().mean()) for method, e in errors.items()}
+    assert mean["cubic"] < 0.6 * mean["linear"] < 2e-3 * whole.to_numpy().std()
+
+
+def test_an_instrument_with_half_the_channels_is_predicted_alike(real_spectra):
+    corn = real_spectra("corn")
+    y = corn.y[:, 0].astype(float)
+    m5 = corn_table(corn, "m5")
+    model = make_pipeline(AxisResampler(), InstanceNormalizer(), PLSRegressionCV(cv=5))
+    model.fit(m5[:60], y[:60])
+    half = m5[60:][m5.columns[:-1:2].append(m5.columns[-1:])[::-1]]
+    assert half.shape == (20, 351)
+    expected = model.predict(m5[60:])
+    # Within a fifth of the model's own error.
+    error = np.sqrt(np.mean((expected - y[60:]) ** 2))
+    assert np.abs(model.predict(half) - expected).max() < 0.2 * error
+
+
+def test_a_bench_in_wavenumbers_shows_what_the_portable_shows(real_spectra):
+    plants = real_spectra("plant_npk_two_instr")
+    bench = pd.DataFrame(plants.X_bench, columns=plants.axis_bench)
+    assert bench.columns[0] > bench.columns[-1] > 3900 and bench.shape[1] == 551
+    onto = {"x_axis": plants.axis.astype(float)}
+    with pytest.raises(ValueError, match="one is in nm and the other in cm-1"):
+        AxisResampler(**onto).fit(bench)
+    resampler = AxisResampler(**onto, x_unit="nm", source_unit="cm-1")
+    snv = InstanceNormalizer().fit_transform
+    seen, portable = snv(resampler.fit_transform(bench)), snv(plants.X_portable)
+    assert np.corrcoef(seen.mean(axis=0), portable.mean(axis=0))[0, 1] > 0.99
+    # Reversed it would not: the test can tell.
+    assert np.corrcoef(seen.mean(axis=0)[::-1], portable.mean(axis=0))[0, 1] < 0.5
