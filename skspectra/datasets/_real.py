@@ -58,7 +58,10 @@ def _bunch(data, target, name, x_axis, x_unit, as_frame, **fields):
         import pandas as pd
 
         data = pd.DataFrame(data, columns=feature_names)
-        target = pd.Series(target, name=name)
+        if target.ndim > 1:
+            target = pd.DataFrame(target, columns=name)
+        else:
+            target = pd.Series(target, name=name)
         frame = pd.concat([data, target], axis=1)
     return Bunch(
         data=data,
