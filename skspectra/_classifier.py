@@ -171,7 +171,7 @@ class SpectralClassifier(ClassifierMixin, SupervisedModel):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels)
-            Spectra.
+            Spectra, NaN where a channel is missing.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             The class of each spectrum, of any type that can be sorted; or a table
             of labels, 1 where a spectrum has one and 0 where it has not. NaN or

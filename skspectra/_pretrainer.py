@@ -43,10 +43,13 @@ class MaskedSpectralPretrainer(
     """Learn an embedding of spectra by rebuilding what was hidden of them.
 
     Spectra are cut into patches, a random part of which is hidden; an encoder
-    sees the rest, a small decoder rebuilds what was hidden, and both are trained
-    to make the squared error of the hidden channels small. No reference values
-    are needed. `transform` then gives the mean of the encoder's tokens;
-    :class:`SpectralRegressor` and :class:`SpectralClassifier` fine-tune the encoder.
+    sees the rest, a small decoder rebuilds what was hidden, and both are
+    trained to make the squared error of the hidden channels small. No reference
+    values are needed. A channel that is NaN is missing: its patch is hidden
+    from the encoder, in training and afterwards, and enters no loss.
+    `transform` then gives the mean of the encoder's tokens;
+    :class:`SpectralRegressor` and :class:`SpectralClassifier` fine-tune the
+    encoder.
 
     Parameters
     ----------
@@ -339,7 +342,8 @@ class MaskedSpectralPretrainer(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels)
-            Spectra, in any unit; at least 2 of them, of at least 2 channels.
+            Spectra, in any unit; at least 2 of them, of at least 2 channels. NaN
+            where a channel is missing.
         y : Ignored
             Not used, present for API consistency by convention.
 

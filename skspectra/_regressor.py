@@ -161,7 +161,7 @@ class SpectralRegressor(RegressorMixin, SupervisedModel):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels)
-            Spectra.
+            Spectra, NaN where a channel is missing.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Reference values, in any unit. NaN where there is none: a row without
             any joins the pretraining alone, a row with some is used for these.
