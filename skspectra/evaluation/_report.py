@@ -97,7 +97,8 @@ def _by_target(comparison, target):
         for key in ("folds", "predictions"):
             whole = getattr(comparison, key)
             tables[key] = whole[whole["target"] == each].drop(columns="target")
-        parts.append(Bunch(name=str(each), comparison=replace(comparison, **tables)))
+        name = each if isinstance(each, str) else f"target {each}"
+        parts.append(Bunch(name=name, comparison=replace(comparison, **tables)))
     return parts
 
 

@@ -297,7 +297,7 @@ def test_the_settings_repeat_the_comparison(mixtures):
     pd.testing.assert_frame_equal(first.predictions, again.predictions)
     page = Page(first.to_html())
     assert page.facts()["random_state"] == str(settings["random_state"])
-    assert f"skspectra {skspectra.__version__}" in page.facts()["versions"]
+    assert f"skspectra {skspectra.__version__}" in page.facts()["versions"].split(", ")
     assert "n_neighbors=3" in page.texts("pre")[1]
     assert "leaf_size=30" in page.texts("pre")[1]  # a default is told too
 
@@ -315,6 +315,14 @@ def test_each_target_has_its_own_table_and_figures(crowded):
     assert page.texts("h3") == [SCRIPT, LONG] * 3
     assert len([attrs for attrs, _ in page.all("table")]) == 2 + 2
     assert len(page.all("img")) == 2 * (1 + 1 + 6 + 1)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_targets_without_names_are_counted(mixtures):
+    y = np.column_stack([mixtures.target, -mixtures.target, mixtures.target**2])
+    page = Page(compare({"a": Ridge()}, mixtures.data, y).to_html())
+    assert page.texts("h1") == ["How well does a predict 3 reference values?"]
+    assert page.texts("h3")[:3] == ["target 0", "target 1", "target 2"]
 
 
 # ---------------------------------------------------------------- what it refuses
