@@ -6,7 +6,9 @@ What is slow to import is imported by the command that needs it.
 import click
 
 from skspectra.cli._compare import compare
+from skspectra.cli._fit import fit
 from skspectra.cli._group import Commands
+from skspectra.cli._predict import predict
 from skspectra.cli._pretrain import pretrain
 
 __all__ = ["main"]
@@ -19,5 +21,5 @@ def main(debug):
     """Masked pretraining for spectra, honest beside PLS."""
 
 
-for command in (compare, pretrain):
+for command in (compare, pretrain, fit, predict):
     main.add_command(command)

@@ -13,8 +13,9 @@ __all__ = ["pretrain"]
 
 _HELP = """Pretrain an encoder on spectra without reference values.
 
-POOL are tables as `skspectra compare --help` describes them, all on the same channels;
-only the columns of the channels are used. The encoder, and the normalising before it,
+POOL are files, and folders of files, of any format that `skspectra.io.read_spectra`
+knows, on one axis; only the spectra in them are used. Channels that are missing are
+hidden from the network. The encoder, and the normalising before it,
 go to one file, for `skspectra fit --encoder` and, in Python, `skspectra.load_model`.
 
 A training with --checkpoints that was killed goes on when the same command is given
@@ -24,7 +25,7 @@ name of the file to the standard output.
 _EPILOG = """\b
 Examples:
   skspectra pretrain pool.csv --out encoder.safetensors
-  skspectra pretrain 2023.csv 2024.parquet --epochs 500 --checkpoints running
+  skspectra pretrain spectra/ 2024.csv --epochs 500 --checkpoints running
   skspectra pretrain pool.csv --encoder state_space --mask-ratio 0.75 --device cuda
 """
 
@@ -43,7 +44,7 @@ Examples:
     "--ignore",
     metavar="COLUMN",
     multiple=True,
-    help="A column that is no channel. Can be repeated.",
+    help="A column of a table that is no channel. Can be repeated.",
 )
 @normalize
 @click.option(
