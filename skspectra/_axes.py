@@ -2,7 +2,6 @@
 
 import numpy as np
 from scipy import constants
-from scipy.interpolate import CubicHermiteSpline
 
 __all__ = [
     "METHODS",
@@ -29,6 +28,7 @@ _SPELLINGS = {
     "1/cm": "cm-1",
 }
 
+_BLOCK = 2**18  # numbers of one pass, which needs a few times their memory
 # In steps of an axis: how far off a rounded end may lie, and what is the same place.
 _ROUNDED, _SAME = 1e-2, 1e-6
 
@@ -129,9 +129,12 @@ def resample_rows(X, source, target, method="linear"):
         float64. NaN outside of the range of `source`, and where a missing channel
         would be needed.
     """
+    most = max(1, _BLOCK // max(len(source), len(target)))
+    blocks = [X[start : start + most] for start in range(0, max(1, len(X)), most)]
     if method == "average":
-        return average_rows(X, source, target)
-    return interpolate_rows(X, source, target, method)
+        return np.concatenate([average_rows(b, source, target) for b in blocks])
+    found = [interpolate_rows(b, source, target, method) for b in blocks]
+    return np.concatenate(found)
 
 
 def interpolate_rows(X, source, target, method="linear"):
@@ -168,9 +171,7 @@ def interpolate_rows(X, source, target, method="linear"):
         out = filled[:, left] * (1 - share) + filled[:, left + 1] * share
         width = 0
     else:
-        at = source[left] + share * (source[left + 1] - source[left])
-        slopes = _slopes(filled, source)
-        out = CubicHermiteSpline(source, filled, slopes, axis=1)(at)
+        out = _cubics(filled, source, left, share)
         width = 2
     if missing.any():
         first = np.where(share == 1, left + 1, left - width * (share != 0))
@@ -242,6 +243,17 @@ def _within(source, target):
     first, last = _ROUNDED * steps[[0, -1]]
     outside = (target < low - first) | (target > high + last)
     return np.clip(target, low, high), outside
+
+
+def _cubics(X, source, left, share):
+    """Return cubic polynomials at a share of the way from one channel to the next."""
+    slopes, right, rest = _slopes(X, source), left + 1, 1 - share
+    step = source[right] - source[left]
+    out = X[:, left] * ((1 + 2 * share) * rest**2)
+    out += X[:, right] * ((1 + 2 * rest) * share**2)
+    out += slopes[:, left] * (step * share * rest**2)
+    out -= slopes[:, right] * (step * rest * share**2)
+    return out
 
 
 def _slopes(X, source):

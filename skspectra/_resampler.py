@@ -21,7 +21,7 @@ from skspectra._table_axis import (
 )
 from skspectra._validation import StrOptions, check_x_axis
 
-_READ = {"dtype": (np.float64, np.float32), "ensure_all_finite": "allow-nan"}
+_READ = {"allow_gaps": True, "dtype": (np.float64, np.float32)}
 
 
 class AxisResampler(TransformerMixin, PicklableEstimator, BaseEstimator):
