@@ -63,7 +63,7 @@ LAYERS = [
 ]
 # At the side: everybody but `nn` may import them, and they know no estimator.
 SIDE = {"_axes", "_inputs", "_table_axis", "_validation", "_versions"}
-SIDE |= {"datasets", "exceptions", "io", "metrics"}
+SIDE |= {"_drawing", "datasets", "exceptions", "io", "metrics"}
 
 LONGEST_FUNCTION, USUAL_FUNCTION, LONGEST_FILE = 60, 30, 300
 

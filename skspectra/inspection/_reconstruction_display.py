@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from skspectra._table_axis import axis_of, column_axis
 from skspectra.inspection._axis import channel_positions, set_up_axis
-from skspectra.inspection._saliency import last_step
+from skspectra.inspection._steps import axis_before, last_step
 
 __all__ = ["ReconstructionDisplay"]
 
@@ -73,9 +72,10 @@ class ReconstructionDisplay:
 
         Parameters
         ----------
-        estimator : MaskedSpectralPretrainer or Pipeline
-            Fitted. Of a pipeline that ends in a pretrainer, the steps before it
-            transform X, and what they make of it is drawn.
+        estimator : MaskedSpectralPretrainer, SpectralRegressor or Pipeline
+            Fitted; any may be frozen. A regressor or classifier stands for its
+            pretrainer. Of a pipeline the steps before that transform X, and what they
+            make of it is drawn.
         X : array-like of shape (n_spectra, n_channels)
             A few spectra, at most 12.
         hidden : bool array-like of shape (n_channels,) or (n_spectra, n_channels), \
@@ -100,18 +100,19 @@ class ReconstructionDisplay:
         ValueError
             If there are too many spectra, or they are not as described.
         TypeError
-            If the estimator, or the last step of the pipeline, rebuilds nothing.
+            If the estimator, or each step of the pipeline, rebuilds nothing.
         NotFittedError
             If it is not fitted.
         """
-        known = column_axis(X)
+        if x_axis is None:
+            x_axis = axis_before(estimator, X, "reconstruct")
         model, X = last_step(estimator, X, "reconstruct", "a MaskedSpectralPretrainer")
         found = model.reconstruct(X, hidden=hidden)
         display = cls(
             np.asarray(X, dtype=np.float64),
             found.reconstruction,
             found.hidden,
-            x_axis=axis_of(estimator, known) if x_axis is None else x_axis,
+            x_axis=x_axis,
             x_unit=x_unit,
         )
         return display.plot(ax)

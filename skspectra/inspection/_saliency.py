@@ -3,10 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, check_array, check_consistent_length, get_tags
-from sklearn.utils.validation import check_is_fitted
 
 from skspectra._attribution import integrated_gradients, smooth_gradients
 from skspectra._inference import input_gradients
@@ -21,8 +18,9 @@ from skspectra._validation import (
     generator,
     validate_params,
 )
+from skspectra.inspection._steps import last_step
 
-__all__ = ["METHODS", "last_step", "saliency_map"]
+__all__ = ["METHODS", "saliency_map"]
 
 METHODS = ("gradient", "loss_gradient", "integrated_gradients", "smooth_gradient")
 _OF_CAPTUM = METHODS[2:]
@@ -217,49 +215,6 @@ def saliency_map(
         target=output,
         x_axis=axis_of(estimator, x_axis),
     )
-
-
-def last_step(estimator, X, attribute, wanted):
-    """Return the fitted last step of a pipeline, and what reaches it.
-
-    Parameters
-    ----------
-    estimator : estimator or Pipeline
-        Fitted; one that is no pipeline is its own last step.
-    X : array-like of shape (n_samples, n_channels)
-        What goes into the first step.
-    attribute : str
-        What the last step must have, fitted or not.
-    wanted : str
-        What such estimators are called, for the message.
-
-    Returns
-    -------
-    last : estimator
-        Fitted.
-    X : array-like of shape (n_samples, n_channels)
-        What goes into it.
-
-    Raises
-    ------
-    TypeError
-        If the last step has no such attribute.
-    NotFittedError
-        If it is not fitted.
-    """
-    given = estimator
-    if isinstance(estimator, FrozenEstimator):
-        estimator = estimator.estimator
-    piped = isinstance(estimator, Pipeline)
-    last = estimator[-1] if piped else estimator
-    last = last.estimator if isinstance(last, FrozenEstimator) else last
-    if not hasattr(last, attribute):
-        raise TypeError(
-            f"estimator must be {wanted}, or a Pipeline that ends in one; of a search "
-            f"pass its best_estimator_. Got {given!r} instead."
-        )
-    check_is_fitted(last)
-    return last, estimator[:-1].transform(X) if piped and len(estimator) > 1 else X
 
 
 def _spectra(model, X):

@@ -1,6 +1,5 @@
 """The drawings of inspection: what is drawn where, and under which names."""
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -14,17 +13,9 @@ from skspectra import InstanceNormalizer, MaskedSpectralPretrainer, SpectralRegr
 from skspectra.datasets import make_nir_mixtures
 from skspectra.inspection import ReconstructionDisplay, SaliencyDisplay, saliency_map
 
-matplotlib.use("Agg")
-
 NIR = make_nir_mixtures(n_samples=40, n_channels=50, random_state=0)
 X, Y = NIR.data, NIR.target
 BUMP = np.sin(np.linspace(0, 6, 50))
-
-
-@pytest.fixture(autouse=True)
-def no_figures_left():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +246,31 @@ def test_a_pipeline_that_ends_in_a_pretrainer_is_drawn_as_it_sees_spectra(model)
     )
 
 
+@pytest.mark.parametrize(
+    "behind", [lambda m: m, lambda m: FrozenEstimator(m.pretrainer_)]
+)
+def test_steps_behind_the_pretrainer_do_not_matter(model, behind):
+    steps = [InstanceNormalizer(), behind(model)]
+    if not hasattr(steps[1], "predict"):
+        steps.append(LinearRegression())
+    pipeline = make_pipeline(*steps)
+    display = ReconstructionDisplay.from_estimator(pipeline, X[:2])
+    seen = InstanceNormalizer().fit_transform(X[:2])
+    expected = model.pretrainer_.reconstruct(seen)
+    np.testing.assert_allclose(display.spectra, seen)
+    np.testing.assert_allclose(display.reconstruction, expected.reconstruction)
+
+
+def test_what_cannot_be_rebuilt_is_named_in_short():
+    pipeline = make_pipeline(InstanceNormalizer(), LinearRegression()).fit(X, Y)
+    with pytest.raises(TypeError) as e:
+        ReconstructionDisplay.from_estimator(FrozenEstimator(pipeline), X[:1])
+    assert str(e.value).endswith(
+        "Got Pipeline(InstanceNormalizer, LinearRegression) instead."
+    )
+    assert len(str(e.value)) < 200
+
+
 def test_a_reconstruction_is_drawn_where_it_is_told(model):
     axes = plt.figure().subplots(3)
     display = ReconstructionDisplay.from_estimator(model.pretrainer_, X[:3], ax=axes)
@@ -273,7 +289,7 @@ def test_hundreds_of_panels_are_refused(model):
 
 def test_estimators_that_cannot_be_drawn_are_refused(model):
     with pytest.raises(TypeError, match="must be a MaskedSpectralPretrainer"):
-        ReconstructionDisplay.from_estimator(model, X[:1])
+        ReconstructionDisplay.from_estimator(LinearRegression().fit(X, Y), X[:1])
     with pytest.raises(TypeError, match="must be a SpectralRegressor"):
         SaliencyDisplay.from_estimator(LinearRegression().fit(X, Y), X)
     with pytest.raises(NotFittedError):
