@@ -104,12 +104,14 @@ class ReconstructionDisplay:
         NotFittedError
             If it is not fitted.
         """
+        model, seen = last_step(
+            estimator, X, "reconstruct", "a MaskedSpectralPretrainer"
+        )
+        found = model.reconstruct(seen, hidden=hidden)
         if x_axis is None:
             x_axis = axis_before(estimator, X, "reconstruct")
-        model, X = last_step(estimator, X, "reconstruct", "a MaskedSpectralPretrainer")
-        found = model.reconstruct(X, hidden=hidden)
         display = cls(
-            np.asarray(X, dtype=np.float64),
+            np.asarray(seen, dtype=np.float64),
             found.reconstruction,
             found.hidden,
             x_axis=x_axis,
