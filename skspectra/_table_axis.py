@@ -233,8 +233,8 @@ def _difference(columns, axis, owner):
             said = f"they are shifted by {np.mean(distances):g}."
     return (
         f"{said} Bring X onto that axis first: skspectra.AxisResampler(x_axis)"
-        f".fit_transform(X), where x_axis is that of {owner}, its x_axis_ once it is "
-        f"fitted.{unit_hint(columns, axis)}"
+        f".fit_transform(X), where x_axis is the x_axis_ of {owner}."
+        f"{unit_hint(columns, axis)}"
     )
 
 
