@@ -120,10 +120,10 @@ def _rows(comparison):
                 others=[
                     _bias(row),
                     _error(row["sep"]),
-                    f"{row['r2']:.3f}",
+                    f"{row['r2']:z.3f}",
                     f"{row['rpd']:.2f}",
                     f"{row['rpiq']:.2f}",
-                    f"{row['ccc']:.3f}",
+                    f"{row['ccc']:z.3f}",
                     _seconds(row["fit_seconds"]),
                 ],
             )

@@ -7,13 +7,12 @@ from textwrap import fill, wrap
 import numpy as np
 from sklearn.utils import Bunch
 
-from skspectra.inspection._axis import set_up_axis
+from skspectra.inspection import SpectraDisplay
 
 __all__ = ["draw_figures"]
 
 _WIDTH = 4.0  # inches: the text keeps its size on a phone, and on a desk three fit
 _MOST_DOTS = 1000  # in vectors; a picture of more is smaller
-_MOST_SPECTRA = 150  # lines that can be told apart at all
 _BLUE, _GREY = "#0072B2", "0.45"
 
 
@@ -156,30 +155,22 @@ def _draw_predictions(comparison, target):
 
 
 def _draw_spectra(data, target, measured):
-    from matplotlib.collections import LineCollection
-
-    labelled = np.flatnonzero(~np.isnan(measured))
-    order = labelled[np.argsort(measured[labelled], kind="stable")]
-    n_shown = min(len(order), _MOST_SPECTRA)
-    order = order[np.linspace(0, len(order) - 1, n_shown).round().astype(int)]
-    known = data.x_axis is not None
-    positions = data.x_axis if known else np.arange(data.X.shape[1], dtype=float)
-    lines = [np.column_stack([positions, spectrum]) for spectrum in data.X[order]]
-    ax = _axes(3.4)
-    drawn = LineCollection(lines, array=measured[order], cmap="cividis", lw=0.6)
-    drawn.set_rasterized(n_shown * len(positions) > 10 * _MOST_DOTS)
-    ax.add_collection(drawn, autolim=True)
-    ax.autoscale_view()
-    set_up_axis(ax, positions, known=known, x_unit=data.x_unit)
-    ax.set_ylabel("Signal")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.figure.colorbar(drawn, label=fill(target, 30))
-    part = "The" if n_shown == len(labelled) else f"{n_shown} of the"
-    low, high = np.nanmin(measured), np.nanmax(measured)
+    known = ~np.isnan(measured)
+    spectra, measured = data.X[known], measured[known]
+    display = SpectraDisplay(
+        spectra,
+        measured,
+        x_axis=data.x_axis,
+        x_unit=data.x_unit,
+        y_name=target,
+        quantity="Signal",
+    ).plot(_axes(3.4))
+    display.lines_.set_rasterized(spectra.size > 10 * _MOST_DOTS)
     return _picture(
-        ax,
-        f"{part} {len(labelled)} labelled spectra as they were given, coloured by "
-        "their reference value.",
-        f"{n_shown} spectra over {ax.get_xlabel()}, values {np.nanmin(data.X):.3g} to "
-        f"{np.nanmax(data.X):.3g}, coloured by {target} from {low:.3g} to {high:.3g}.",
+        display.ax_,
+        f"The {len(spectra)} labelled spectra as they were given, coloured by their "
+        "reference value.",
+        f"{len(spectra)} spectra over {display.ax_.get_xlabel()}, values "
+        f"{np.nanmin(spectra):.3g} to {np.nanmax(spectra):.3g}, coloured by {target} "
+        f"from {measured.min():.3g} to {measured.max():.3g}.",
     )
