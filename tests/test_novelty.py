@@ -333,6 +333,31 @@ def test_missing_channels_are_refused_with_their_place(detector):
             method(holes)
 
 
+def test_a_network_may_miss_channels_and_still_tells(network):
+    holes, foreign = FRESH[:60].copy(), FOREIGN["matrix"](FRESH[:60])
+    holes[:, 16:20] = foreign[:, 16:20] = np.nan
+    assert flagged(network, holes) < 0.05 + fluctuation(0.05, 200, 60)
+    assert flagged(network, foreign) > 0.8
+    again = SpectralNoveltyDetector(network.pretrainer).fit(
+        np.concatenate([holes, FRESH[60:100]])
+    )
+    assert np.isfinite(again.held_out_scores_).all()
+
+
+def test_a_spectrum_of_which_nothing_is_there_is_not_vouched_for(network):
+    holes = FRESH[:3].copy()
+    holes[1, 8:] = np.nan  # leaves one patch of eight channels
+    holes[2] = np.nan
+    scores = network.score_samples(holes)
+    assert np.isfinite(scores[0])
+    assert_equal(scores[1:], -np.inf)
+    assert_equal(network.predict(holes)[1:], -1)
+    again = SpectralNoveltyDetector(network.pretrainer)
+    again.fit(np.concatenate([X[:40], holes[1:2]]))
+    assert np.isnan(again.held_out_scores_[-1])
+    assert np.isfinite(again.offset_)
+
+
 def test_columns_that_are_another_axis_are_refused():
     axis = np.linspace(1000.0, 1800.0, 80)
     detector = SpectralNoveltyDetector().fit(pd.DataFrame(X, columns=axis))
