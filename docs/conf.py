@@ -21,7 +21,10 @@ extensions = [
 ]
 exclude_patterns = ["_build", "reproductions/*_claims.rst"]
 templates_path = ["_templates"]
-extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
+extlinks = {
+    "doi": ("https://doi.org/%s", "doi:%s"),
+    "gh": ("https://github.com/%s", "%s"),
+}
 
 autosummary_generate = True
 numpydoc_show_class_members = False

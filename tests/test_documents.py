@@ -3,9 +3,15 @@
 import doctest
 import math
 import re
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from skspectra.datasets import load_tecator
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.rst"))]
@@ -50,8 +56,29 @@ def examples(page):
     [page for page in PAGES if ">>>" in page.read_text(encoding="utf-8")],
     ids=lambda page: page.name,
 )
-def test_examples_of_a_page_give_what_it_shows(page):
+def test_examples_of_a_page_give_what_it_shows(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # some write files
     said = []
     runner = doctest.DocTestRunner(CloseNumbers(), verbose=False, optionflags=FLAGS)
     runner.run(examples(page), out=said.append)
     assert not runner.failures, "".join(said)
+
+
+@pytest.mark.slow
+def test_the_first_page_shows_what_the_command_line_prints(tmp_path):
+    meat = load_tecator()
+    table = pd.DataFrame(meat.data, columns=meat.feature_names)
+    table = table.assign(sample=meat.groups, fat=meat.target)
+    table.to_csv(tmp_path / "meat.csv", index=False)
+    text = (ROOT / "docs" / "getting_started.rst").read_text(encoding="utf-8")
+    block = re.search(r"\.\. code-block:: console\n\n((?: +\S.*\n|\n)+)", text)[1]
+    command, want = textwrap.dedent(block).split("\n", 1)
+    assert command.startswith("$ skspectra compare")
+    done = subprocess.run(
+        [sys.executable, "-m", *command.removeprefix("$ ").split()],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert CloseNumbers().check_output(want, done.stdout, FLAGS), done.stdout

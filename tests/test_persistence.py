@@ -39,6 +39,7 @@ from skspectra import (
 )
 from skspectra._model_file import pack, unpack
 from skspectra._model_kinds import SKLEARN, find
+from skspectra._modules import _ENCODER
 from skspectra.evaluation import TunedPLS
 
 RNG = np.random.default_rng(0)
@@ -474,3 +475,8 @@ def test_files_of_earlier_versions_stay_loadable(name):
     table = np.loadtxt(DATA / f"{name}_0.1.csv", delimiter=",")
     model = load_model(DATA / f"{name}_0.1.safetensors")
     assert_allclose(model.predict(table[:, :-1]), table[:, -1], rtol=1e-6)
+
+
+def test_files_may_hold_every_encoder():
+    (words,) = MaskedSpectralPretrainer._parameter_constraints["encoder"]
+    assert words.options == _ENCODER["encoder"]
