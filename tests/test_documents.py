@@ -64,6 +64,13 @@ def test_examples_of_a_page_give_what_it_shows(page, tmp_path, monkeypatch):
     assert not runner.failures, "".join(said)
 
 
+def test_links_of_the_readme_lead_somewhere():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    paths = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+    assert len(paths) > 20
+    assert not [path for path in paths if not (ROOT / path).exists()]
+
+
 @pytest.mark.slow
 def test_the_first_page_shows_what_the_command_line_prints(tmp_path):
     meat = load_tecator()
