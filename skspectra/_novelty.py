@@ -90,9 +90,9 @@ class SpectralNoveltyDetector(OutlierMixin, PicklableEstimator, BaseEstimator):
         A spectrum is foreign if its Q or its T² is above; None with a pretrainer.
     mean_ : ndarray of shape (n_channels,) or None
         Mean spectrum of the principal components.
-    components_ : ndarray of shape (n_components_, n_channels) or None
+    components_ : ndarray of shape (`n_components_`, n_channels) or None
         The principal axes.
-    explained_variance_ : ndarray of shape (n_components_,) or None
+    explained_variance_ : ndarray of shape (`n_components_`,) or None
         Variance along each axis.
     pretrainer_ : MaskedSpectralPretrainer, FrozenEstimator or None
         The fitted pretrainer.
