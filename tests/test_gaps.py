@@ -1,6 +1,7 @@
 """Missing channels: a patch with one is not seen, and enters no loss."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
@@ -12,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from test_common import tiny_pretrainer
 
 from skspectra import (
+    AxisResampler,
     InstanceNormalizer,
     MaskedSpectralPretrainer,
     PLSRegressionCV,
@@ -380,3 +382,45 @@ def test_spectra_with_gaps_are_known_again():
     assert were_among(3 + 2 * WITH_GAPS, hashes).all()
     assert not were_among(X[GAPS.any(axis=1)], hashes).any()
     assert not were_among(np.where(GAPS, np.nan, 1.0), hash_rows(0 * WITH_GAPS)).any()
+
+
+# --- two instruments, the second of which covers a part of the range ---------------
+
+TWO = {
+    "corn": ("X_m5", "X_mp5", (1100, 1900, 2)),
+    "tablets_idrc2002": ("X_inst1", "X_inst2", (800, 1500, 3)),
+}
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_an_encoder_of_one_instrument_serves_another(name, real_spectra):
+    found, (first, second, (low, high, step)) = real_spectra(name), TWO[name]
+    axis, y = found.axis.astype(float), found.y[:, 0].astype(float)
+    part = np.flatnonzero((axis >= low) & (axis <= high))[::step]
+    whole = pd.DataFrame(found[first].astype(float), columns=axis)
+    other = pd.DataFrame(found[second][:, part].astype(float), columns=axis[part])
+    order = np.random.default_rng(0).permutation(len(y))[:240]
+    pool, train, test = np.array_split(order, [len(order) // 2, -len(order) // 6])
+
+    align = AxisResampler(axis)
+    pretrainer = MaskedSpectralPretrainer(
+        patch_size=25,
+        embed_dim=32,
+        depth=1,
+        lr=3e-3,
+        max_epochs=60,
+        batch_size=16,
+        random_state=0,
+    ).fit(align.fit_transform(whole.iloc[pool]))
+    # Other samples, on the other instrument, in a part of the range: what is there is
+    # rebuilt from half of it. The mean spectrum of the pool would score 0.
+    seen = align.transform(other.iloc[test])
+    assert 0.3 < np.isnan(seen).mean() < 0.6
+    assert pretrainer.score(seen) > 0.5
+
+    snv = make_pipeline(align, InstanceNormalizer())
+    encoder = clone(pretrainer).fit(snv.fit_transform(whole.iloc[pool]))
+    model = SpectralRegressor(FrozenEstimator(encoder), strategy="probe")
+    model = make_pipeline(snv, model).fit(other.iloc[train], y[train])
+    error = model.predict(other.iloc[test]) - y[test]
+    assert np.sqrt(np.mean(error**2)) < 0.7 * y[test].std()
