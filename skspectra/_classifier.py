@@ -8,6 +8,7 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets
 
+from skspectra._callbacks import tells_callbacks
 from skspectra._inputs import refuse_masked, warn_caller
 from skspectra._probe import fit_class_probe, fit_label_probe
 from skspectra._supervised import SupervisedModel
@@ -82,12 +83,16 @@ class SpectralClassifier(ClassifierMixin, SupervisedModel):
         networks wait for, are recorded and played as one. Whatever else torch has
         compiled in the process is compiled anew at its next call.
     callbacks : list of skorch callbacks, default=None
-        Told of each epoch and batch.
+        Told of each epoch and batch of the fine-tuning. Clones share them; pickles of a
+        fitted model and its files have none. scikit-learn's own callbacks go into
+        `set_callbacks`.
     random_state : int, RandomState instance or None, default=None
         Decides the batches, the disturbances and the validation rows, and seeds
         a pretrainer whose own `random_state` is None.
     verbose : int, default=0
-        1 prints a line for each epoch.
+        1 shows a bar with the time left and the losses, on a terminal and in a
+        notebook, and a few plain lines elsewhere, of the `pretrainer` too; fits that
+        joblib runs, as in a grid, are silent. 2 prints a line for each epoch, always.
 
     Attributes
     ----------
@@ -165,6 +170,7 @@ class SpectralClassifier(ClassifierMixin, SupervisedModel):
     (20, 2)
     """
 
+    @tells_callbacks
     def fit(self, X, y, *, groups=None, X_val=None, y_val=None):
         """Fit the pretrainer if need be, then the encoder and its linear map.
 

@@ -161,15 +161,12 @@ class _Writer:
         if name is None:
             raise TypeError(_refusal(estimator, where))
         parameters = estimator.get_params(deep=False)
-        if parameters.get("callbacks"):
+        own = dict(vars(estimator))
+        if own.pop("_skl_callbacks", None) or parameters.get("callbacks"):
             self.left_out.append(f"callbacks of {name}")
-        if "_metadata_request" in vars(estimator):
+        if own.pop("_metadata_request", None) is not None:
             self.left_out.append(f"metadata routing of {name}")
-        state = {
-            key: value
-            for key, value in vars(estimator).items()
-            if key not in parameters and key != "_metadata_request"
-        }
+        state = {key: value for key, value in own.items() if key not in parameters}
         if name in kinds.OWN and not _is_fitted(estimator):
             state = {}  # what a failed fit has left behind
         kept = {k: v for k, v in parameters.items() if k not in kinds.LEFT_OUT}

@@ -30,7 +30,7 @@ _REST = 20
 
 
 class StopTraining(Exception):
-    """Raised by `_EarlyStopping`; skorch would use KeyboardInterrupt."""
+    """Raised once all have been told of the last epoch; skorch would interrupt."""
 
 
 class _EarlyStopping(Callback):
@@ -47,6 +47,7 @@ class _EarlyStopping(Callback):
         start = net.validation_step(self.validation.tensors)["loss"].item()
         self.best_loss_, self.best_epoch_ = start, 0
         self.best_state_ = copy.deepcopy(net.module_.state_dict())
+        self.over_ = False
 
     def on_epoch_end(self, net, **kwargs):
         epoch, loss = net.history[-1, "epoch"], net.history[-1, "valid_loss"]
@@ -54,7 +55,7 @@ class _EarlyStopping(Callback):
             self.best_loss_, self.best_epoch_ = loss, epoch
             self.best_state_ = copy.deepcopy(net.module_.state_dict())
         elif epoch - self.best_epoch_ >= self.n_iter_no_change:
-            raise StopTraining
+            self.over_ = True
 
     def on_train_end(self, net, **kwargs):
         net.module_.load_state_dict(self.best_state_)
@@ -113,7 +114,8 @@ class Net(NeuralNet):
     """skorch's net around an objective: a module whose output is the loss.
 
     With `save`, a function of a Checkpoint, that is called every `save_every` steps, or
-    more rarely where it takes long.
+    more rarely where it takes long. `epochs` is told of each epoch, as
+    scikit-learn's callbacks are, and may end the training; `progress` of each step.
     """
 
     def __init__(
@@ -125,11 +127,13 @@ class Net(NeuralNet):
         patience=None,
         save=None,
         save_every=1,
+        epochs=None,
         **kwargs,
     ):
         self.autocast, self.mask_token_lr = autocast, mask_token_lr
         self.schedule, self.patience = schedule, patience
         self.save, self.save_every = save, save_every
+        self.epochs, self.progress = epochs, None
         super().__init__(*args, **kwargs)
 
     def initialize(self):
@@ -158,7 +162,7 @@ class Net(NeuralNet):
         return ([group for group in groups if group["params"]],), kwargs
 
     def get_default_callbacks(self):
-        return [("print_log", PrintLog())] if self.verbose else []
+        return [("print_log", PrintLog())] if self.verbose > 1 else []
 
     def infer(self, x, **fit_params):
         device = torch.device(self.device).type
@@ -168,6 +172,8 @@ class Net(NeuralNet):
     def train_step(self, batch, **fit_params):
         step = super().train_step(batch, **fit_params)
         self.scheduler.step()
+        if self.progress is not None:
+            self.progress.update()
         return step
 
     def train_step_single(self, batch, **fit_params):
@@ -204,8 +210,26 @@ class Net(NeuralNet):
 
     def notify(self, method_name, **kwargs):
         super().notify(method_name, **kwargs)
+        if method_name == "on_epoch_begin" and self.epochs is not None:
+            self.epochs.begin()
         if method_name == "on_epoch_end":  # every callback has been told, in any order
-            self._save_if_due()
+            self._end_epoch()
+
+    def _end_epoch(self):
+        if self.progress is not None:
+            self.progress.say(self.so_far())
+        over = self.epochs is not None and self.epochs.end(self.module_)
+        if over or (self.patience is not None and self.patience.over_):
+            raise StopTraining
+        self._save_if_due()
+
+    def so_far(self):
+        """Return in words how many epochs are done, and how small the losses are."""
+        said = f"{len(self.history)}/{self.max_epochs} epochs"
+        for name, words in _CURVES.items():
+            if self.history and name in self.history[-1]:
+                said += f", {words} {self.history[-1, name]:.3g}"
+        return said
 
     def _save_if_due(self, epoch=None):
         n_steps, start = self.scheduler.last_epoch, perf_counter()
@@ -293,7 +317,7 @@ def _part(tensors, prefix):
     }
 
 
-_CURVES = ("train_loss", "valid_loss")
+_CURVES = {"train_loss": "loss", "valid_loss": "validation"}
 _SETTINGS = {  # of skorch's net, the same for every training
     "criterion": nn.Identity,
     "optimizer": torch.optim.AdamW,

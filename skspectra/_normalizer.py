@@ -5,6 +5,7 @@ from numbers import Real
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 
+from skspectra._callbacks import CallbackMixin, tells_callbacks
 from skspectra._inputs import check_spectra, warn_caller
 from skspectra._pickling import PicklableEstimator
 from skspectra._table_axis import axis_names
@@ -105,7 +106,11 @@ def warn_of_flat_rows(flat):
 
 
 class InstanceNormalizer(
-    OneToOneFeatureMixin, TransformerMixin, PicklableEstimator, BaseEstimator
+    OneToOneFeatureMixin,
+    TransformerMixin,
+    CallbackMixin,
+    PicklableEstimator,
+    BaseEstimator,
 ):
     """Centre and scale every spectrum by its own statistics.
 
@@ -167,6 +172,7 @@ class InstanceNormalizer(
         self.method = method
         self.eps = eps
 
+    @tells_callbacks
     def fit(self, X, y=None):
         """Check the parameters and remember the channels; learn nothing else.
 

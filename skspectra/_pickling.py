@@ -1,5 +1,6 @@
 """What a pickle of an estimator holds: numbers, and no torch."""
 
+import copy
 import warnings
 
 from skspectra._versions import installed
@@ -12,11 +13,21 @@ def _own_version():
     return installed("skspectra")["skspectra"]
 
 
+def _without_callbacks(state):
+    """Return what stands in a state for parameters that are or hold callbacks."""
+    instead = {"callbacks": None} if state.get("callbacks") else {}
+    pretrainer = state.get("pretrainer")
+    if isinstance(pretrainer, PicklableEstimator) and pretrainer.callbacks:
+        instead["pretrainer"] = copy.copy(pretrainer).set_params(callbacks=None)
+    return instead
+
+
 class PicklableEstimator:
     """Put a module into pickles as numpy arrays, and the version beside it.
 
     A torch module pickles as code to be run by torch, and its weights as a pickle
-    inside the pickle: neither could be looked through, nor read by skops.
+    inside the pickle: neither could be looked through, nor read by skops. The parameter
+    `callbacks` of a fitted estimator is left out: loggers hold files and threads.
     """
 
     def __getstate__(self):
@@ -26,6 +37,8 @@ class PicklableEstimator:
 
             description, weights = describe(state["module_"])
             state["module_"] = {"description": description, "weights": weights}
+        if getattr(self, "__sklearn_is_fitted__", bool)():
+            state |= _without_callbacks(state)
         return state
 
     def __setstate__(self, state):

@@ -12,6 +12,7 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from skspectra._callbacks import CallbackMixin, tells_callbacks
 from skspectra._inputs import check_answers, check_calibration_data, check_spectra
 from skspectra._pickling import PicklableEstimator
 from skspectra._pls_path import fit_path, make_splits, select_n_components
@@ -25,6 +26,7 @@ class PLSRegressionCV(
     TransformerMixin,
     RegressorMixin,
     MultiOutputMixin,
+    CallbackMixin,
     PicklableEstimator,
     BaseEstimator,
 ):
@@ -157,6 +159,7 @@ class PLSRegressionCV(
         self.rule = rule
         self.scale = scale
 
+    @tells_callbacks
     def fit(self, X, y, *, groups=None):
         """Choose the number of components, then fit all rows with it.
 

@@ -12,6 +12,11 @@ from sklearn.base import (
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from skspectra._callbacks import (
+    CallbackMixin,
+    TrainingEpochs,
+    tells_callbacks,
+)
 from skspectra._inference import check_training_device, embed, hidden_errors, rebuild
 from skspectra._inputs import check_columns, check_spectra
 from skspectra._patches import draw_hidden, patches_of, without_gaps
@@ -37,6 +42,7 @@ _MAY_CHANGE = {"callbacks", "checkpoint_dir", "checkpoint_every", "device", "ver
 class MaskedSpectralPretrainer(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    CallbackMixin,
     PicklableEstimator,
     BaseEstimator,
 ):
@@ -158,12 +164,16 @@ class MaskedSpectralPretrainer(
         are fewer where writing them would take more than a twentieth of the time. How
         many changes no weight.
     callbacks : list of skorch callbacks, default=None
-        Told of each epoch and batch. What they keep is in no checkpoint.
+        Told of each epoch and batch, such as loggers. Clones share them; pickles of a
+        fitted model and its files have none. scikit-learn's own callbacks go into
+        `set_callbacks`. What they keep is in no checkpoint.
     random_state : int, RandomState instance or None, default=None
         Decides the first weights, the batches and the masks. The global
         generators are left as they are.
     verbose : int, default=0
-        1 prints a line for each epoch.
+        1 shows a bar with the time left and the loss, on a terminal and in a notebook,
+        and a few plain lines elsewhere; fits that joblib runs, as in a grid, are
+        silent. 2 prints a line for each epoch, always.
 
     Attributes
     ----------
@@ -336,6 +346,7 @@ class MaskedSpectralPretrainer(
         self.random_state = random_state
         self.verbose = verbose
 
+    @tells_callbacks
     def fit(self, X, y=None):
         """Learn to rebuild hidden patches of spectra.
 
@@ -387,18 +398,23 @@ class MaskedSpectralPretrainer(
         transport = self._transport(X, mean, scale)
         parameters = self.get_params(deep=False)
         seed = self._seed()
+        x_axis = self.x_axis_ if x_axis is None else x_axis
+        learnt = {"x_axis_": x_axis, "patch_size_": patch_size}
+        learnt |= {"n_tokens_": count_tokens(n_channels, patch_size)}
+        learnt |= {"mean_": mean, "scale_": scale}
         result = train(
             lambda: self._objective(X.shape, patch_size, mask_ratio, transport),
             *without_gaps(scale_spectra(X, mean, scale), patch_size),
             seed=generator(seed).randint(2**31 - 1),
             described={n: v for n, v in parameters.items() if n not in _MAY_CHANGE}
             | {"random_state": seed, "mean": mean, "scale": scale},
+            what="pretraining",
+            epochs=TrainingEpochs(
+                self, X, y, lambda small: {**learnt, "module_": small.autoencoder}
+            ),
             **training_parameters(parameters),
         )
-        self.x_axis_ = self.x_axis_ if x_axis is None else x_axis
-        self.patch_size_ = patch_size
-        self.n_tokens_ = count_tokens(n_channels, patch_size)
-        self.mean_, self.scale_ = mean, scale
+        vars(self).update(learnt)
         self.provenance_ = provenance(X, seed, self.device)
         self.module_ = result.module.autoencoder
         self.loss_curve_ = result.loss_curve
@@ -617,6 +633,9 @@ class MaskedSpectralPretrainer(
             transport=transport,
             transport_weight=self.transport_weight,
         )
+
+    def _n_fit_tasks(self):
+        return self.max_epochs
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "module_")

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.base import RegressorMixin
 
+from skspectra._callbacks import tells_callbacks
 from skspectra._inputs import check_reference_values, check_targets, warn_caller
 from skspectra._probe import fit_linear_probe
 from skspectra._supervised import SupervisedModel
@@ -78,12 +79,16 @@ class SpectralRegressor(RegressorMixin, SupervisedModel):
         networks wait for, are recorded and played as one. Whatever else torch has
         compiled in the process is compiled anew at its next call.
     callbacks : list of skorch callbacks, default=None
-        Told of each epoch and batch.
+        Told of each epoch and batch of the fine-tuning. Clones share them; pickles of a
+        fitted model and its files have none. scikit-learn's own callbacks go into
+        `set_callbacks`.
     random_state : int, RandomState instance or None, default=None
         Decides the batches, the disturbances and the validation rows, and seeds
         a pretrainer whose own `random_state` is None.
     verbose : int, default=0
-        1 prints a line for each epoch.
+        1 shows a bar with the time left and the losses, on a terminal and in a
+        notebook, and a few plain lines elsewhere, of the `pretrainer` too; fits that
+        joblib runs, as in a grid, are silent. 2 prints a line for each epoch, always.
 
     Attributes
     ----------
@@ -155,6 +160,7 @@ class SpectralRegressor(RegressorMixin, SupervisedModel):
     (20,)
     """
 
+    @tells_callbacks
     def fit(self, X, y, *, groups=None, X_val=None, y_val=None):
         """Fit the pretrainer if need be, then the encoder and its linear map.
 

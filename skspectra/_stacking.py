@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from skspectra._callbacks import CallbackMixin, tells_callbacks
 from skspectra._inference import check_training_device
 from skspectra._inputs import (
     check_answers,
@@ -57,7 +58,9 @@ class _Target(NamedTuple):
         return self.mean + linear + curved
 
 
-class SpectralStackingRegressor(RegressorMixin, PicklableEstimator, BaseEstimator):
+class SpectralStackingRegressor(
+    RegressorMixin, CallbackMixin, PicklableEstimator, BaseEstimator
+):
     """Predict reference values by PLS and Gaussian processes, weighed.
 
     What to reach for when the question is the prediction. Tuned PLS and Gaussian
@@ -176,6 +179,7 @@ class SpectralStackingRegressor(RegressorMixin, PicklableEstimator, BaseEstimato
         self.shrinkage = shrinkage
         self.random_state = random_state
 
+    @tells_callbacks
     def fit(self, X, y, *, groups=None):
         """Fit the members, and a pretrainer if there is one, and weigh them.
 
@@ -315,6 +319,9 @@ class SpectralStackingRegressor(RegressorMixin, PicklableEstimator, BaseEstimato
         tags.target_tags.multi_output = True
         return tags
 
+    def _n_fit_tasks(self):
+        return int(isinstance(self.pretrainer, MaskedSpectralPretrainer))
+
     def _check_pretrainer(self):
         """Say before any work what cannot become of the pretrainer."""
         pretrainer = self.pretrainer
@@ -342,7 +349,7 @@ class SpectralStackingRegressor(RegressorMixin, PicklableEstimator, BaseEstimato
         if not isinstance(pretrainer, FrozenEstimator):
             X = self._views.look(X)[ENCODED]
         self.pretrainer_, self.encoder_origin_ = fit_pretrainer(
-            pretrainer, X, rng, any_seed=self.random_state is None
+            pretrainer, X, rng, any_seed=self.random_state is None, outer=self
         )
 
     def _fit_targets(self, X, y, groups, seed):

@@ -11,6 +11,7 @@ from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from skspectra._callbacks import CallbackMixin, TrainingEpochs, inner_fit
 from skspectra._inference import check_training_device, forward_in_batches
 from skspectra._inputs import (
     check_answers,
@@ -32,7 +33,7 @@ from skspectra._validation import Interval, StrOptions, generator, seed_of
 from skspectra.nn import PredictionObjective, SpectralPredictor
 
 
-class SupervisedModel(PicklableEstimator, BaseEstimator):
+class SupervisedModel(CallbackMixin, PicklableEstimator, BaseEstimator):
     """An encoder and a linear map from its tokens to targets.
 
     What y means is the subclass's business. It defines `_check_y`, which reads it;
@@ -114,19 +115,19 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
         gaps = {"allow_gaps": self._allows_gaps()}
         table, (X, y) = X, check_X_y(self, X, y, self._check_y, **gaps)
         self._learn_targets(y)
-        y = self._encode(y)
+        y, given = self._encode(y), (X, y)
         validation = self._check_validation(X_val, y_val)
         groups = check_groups(groups, X)
         seed = seed_of(self.random_state)
         rng = generator(seed)
         pretrainer, origin = fit_pretrainer(
-            self.pretrainer, X, rng, any_seed=self.random_state is None
+            self.pretrainer, X, rng, any_seed=self.random_state is None, outer=self
         )
         self._check_axis_of(pretrainer, table, X_val)
         self.pretrainer_, self.encoder_origin_ = pretrainer, origin
         if self.x_axis_ is None:
             self.x_axis_ = known_axis(pretrainer)
-        labelled = ~np.isnan(y).all(axis=1)
+        labelled = np.flatnonzero(~np.isnan(y).all(axis=1))
         x, y = self._scaled_spectra(X[labelled]), y[labelled]
         groups = None if groups is None else groups[labelled]
         if validation is not None:
@@ -135,10 +136,12 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
             fraction, strata = self.validation_fraction, self._strata(y)
             aside = validation_rows(len(x), groups, fraction, rng, strata)
             validation = x[aside], y[aside]
-            x, y = x[~aside], y[~aside]
+            x, y, labelled = x[~aside], y[~aside], labelled[~aside]
             groups = None if groups is None else groups[~aside]
         predictor = self._with_probe(x, y, groups)
-        self._train(predictor, x, y, validation, rng.randint(2**31 - 1))
+        # Callbacks are told of the rows as they were given, and only if they ask.
+        told = [lambda rows=rows: rows[labelled] for rows in given]
+        self._train(predictor, x, y, validation, rng.randint(2**31 - 1), told)
         self.provenance_ = provenance(X, seed, self.device)
         return self
 
@@ -150,6 +153,12 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
         X = check_spectra(self, X, dtype=np.float64, **gaps)
         read = self._read(self._scaled_spectra(X))
         return check_answers(self._forward(self.module_.forward, *read))
+
+    def _n_fit_tasks(self):
+        return (not isinstance(self.pretrainer, FrozenEstimator)) + self._fine_tunes()
+
+    def _fine_tunes(self):
+        return self.strategy == "fine_tune"
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "module_")
@@ -215,24 +224,30 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
     def _forward(self, method, x, *missing):
         return forward_in_batches(method, x, *missing, device=self.device)
 
-    def _train(self, predictor, x, y, validation, seed):
+    def _train(self, predictor, x, y, validation, seed, told):
         """Fine-tune a predictor where the strategy says so, and keep it."""
         parameters = training_parameters(self.get_params(deep=False))
-        if self.strategy == "probe":
-            parameters["max_epochs"] = 0
+        part = "fine-tuning", self.max_epochs
+        if not self._fine_tunes():
+            parameters["max_epochs"], part = 0, None
         x, *missing = self._read(x)
         if validation is not None:
             x_val, *missing_val = self._read(validation[0])
             validation = x_val, validation[1], *missing_val
-        result = train(
-            lambda: PredictionObjective(predictor, self.augmentation, self._loss()),
-            x,
-            y,
-            *missing,
-            validation=validation,
-            seed=seed,
-            **parameters,
-        )
+        with TrainingEpochs(
+            self, *told, lambda small: {"module_": small.predictor}, part
+        ) as epochs:
+            result = train(
+                lambda: PredictionObjective(predictor, self.augmentation, self._loss()),
+                x,
+                y,
+                *missing,
+                validation=validation,
+                seed=seed,
+                what="fine-tuning",
+                epochs=epochs,
+                **parameters,
+            )
         self.module_ = predictor = result.module.predictor
         if self.pooling == "concatenate" and result.loss_curve:
             features = self._forward(predictor.features, x, *missing)
@@ -246,7 +261,7 @@ class SupervisedModel(PicklableEstimator, BaseEstimator):
         self.n_iter_ = len(result.loss_curve)
 
 
-def fit_pretrainer(pretrainer, X, random_state, *, any_seed):
+def fit_pretrainer(pretrainer, X, random_state, *, any_seed, outer):
     """Return a fitted pretrainer, and where its encoder's weights came from.
 
     Parameters
@@ -260,6 +275,9 @@ def fit_pretrainer(pretrainer, X, random_state, *, any_seed):
     any_seed : bool
         Whether no seed was asked for: then a checkpoint of such a pretrainer is gone
         on with, whatever its seed.
+    outer : estimator
+        Whose `fit` this is part of. Its callbacks are told, and a pretrainer is at
+        least as talkative as its `verbose` says.
 
     Returns
     -------
@@ -284,7 +302,12 @@ def fit_pretrainer(pretrainer, X, random_state, *, any_seed):
         own._validate_params()
         kept = own._kept_seed() if any_seed else None
         own.set_params(random_state=seed if kept is None else kept)
-    return own.fit(X), "fit" if own.max_epochs else "scratch"
+    verbose = own.verbose
+    own.set_params(verbose=max(verbose, getattr(outer, "verbose", 0)))
+    with inner_fit(outer, "pretraining", own, X):
+        own.fit(X)
+    own.set_params(verbose=verbose)
+    return own, "fit" if own.max_epochs else "scratch"
 
 
 def _check_frozen(frozen, n_channels):

@@ -19,6 +19,7 @@ from skspectra._checkpoint import CheckpointFolder, differences
 from skspectra._inference import explaining_memory, resolve_device, resolve_precision
 from skspectra._inputs import warn_caller
 from skspectra._net import StopTraining, build_net, diverged, refuse_early_stopping
+from skspectra._progress import show_progress
 from skspectra._provenance import fingerprint, versions
 from skspectra._seeding import seeded
 from skspectra.exceptions import CheckpointError
@@ -86,6 +87,8 @@ def train(
     described: dict | None = None,
     callbacks: list | None = None,
     verbose: int = 0,
+    what: str = "training",
+    epochs: object = None,
 ) -> TrainingResult:
     """Build an objective and make it small with AdamW.
 
@@ -118,6 +121,10 @@ def train(
         All parameters, those that `build` knows too, that make this training another
         one than that of a checkpoint, `random_state` among them: numbers, strings,
         None and arrays by name.
+    what : str, default="training"
+        What the progress is headed by.
+    epochs : TrainingEpochs, optional
+        Told of each epoch; it may end the training.
 
     Returns
     -------
@@ -162,14 +169,15 @@ def train(
             lr=lr,
             max_epochs=max_epochs,
             batch_size=batch_size,
-            verbose=verbose,
+            verbose=int(verbose),
+            epochs=epochs,
             device=where,
         )
         if folder is not None:
             origin = _origin(net, described, *arrays, *(validation or ()))
             _keep(net, folder, found, origin, checkpoint_every * n_steps / max_epochs)
         with _compiled(module.network, where) if compile else contextlib.nullcontext():
-            return _run(net, _on_device(arrays, where), found)
+            return _run(net, _on_device(arrays, where), found, what, n_steps)
 
 
 def autocast_dtype(
@@ -279,7 +287,7 @@ def _keep(net, folder, found, origin, every):
                 f"The training goes on under other conditions: {other}. The last "
                 "digits will differ from those of an uninterrupted training."
             )
-        if net.verbose:
+        if net.verbose > 1:
             print(f"Going on after step {found.state['n_steps']}.")
     common = {"origin": origin, "machine": machine}
 
@@ -290,7 +298,7 @@ def _keep(net, folder, found, origin, every):
     net.set_params(save=save, save_every=max(1, round(every)))
 
 
-def _run(net, dataset, found):
+def _run(net, dataset, found, what, n_steps):
     """Run skorch's loop without its `fit`, which would swallow Ctrl-C."""
     net.initialize()
     finished = found is not None and found.state["finished"]
@@ -299,7 +307,7 @@ def _run(net, dataset, found):
     if found is not None:  # after all that callbacks have done
         net.restore(found)
     if not finished:
-        with contextlib.suppress(StopTraining):
+        with contextlib.suppress(StopTraining), _shown(net, what, n_steps):
             net.fit_loop(dataset, epochs=net.max_epochs - len(net.history))
         net.notify("on_train_end", X=dataset, y=None)
         _check_weights(net)
@@ -309,6 +317,23 @@ def _run(net, dataset, found):
     module.zero_grad(set_to_none=True)
     valid = net.history[:, "valid_loss"] if "valid_loss" in net.history[-1] else []
     return TrainingResult(module, net.history[:, "train_loss"], valid)
+
+
+@contextlib.contextmanager
+def _shown(net, what, n_steps):
+    """Show the progress of a net that is about to train, however that ends."""
+    if net.verbose != 1:
+        yield
+        return
+    done = net.scheduler.last_epoch
+    net.progress = progress = show_progress(what, n_steps, done, net.so_far())
+    try:
+        yield
+    except StopTraining:
+        progress.say(f"{net.so_far()}, stopped early")
+        raise
+    finally:
+        progress.close()
 
 
 def _check_weights(net):

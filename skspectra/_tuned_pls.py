@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import check_is_fitted
 
+from skspectra._callbacks import CallbackMixin, tells_callbacks
 from skspectra._inputs import check_calibration_data, check_spectra
 from skspectra._pickling import PicklableEstimator
 from skspectra._pls import PLSRegressionCV
@@ -15,7 +16,9 @@ from skspectra._treatments import NARROWEST, treated, warn_of_flat_spectra
 from skspectra._validation import Interval
 
 
-class TunedPLS(MultiOutputMixin, RegressorMixin, PicklableEstimator, BaseEstimator):
+class TunedPLS(
+    MultiOutputMixin, RegressorMixin, CallbackMixin, PicklableEstimator, BaseEstimator
+):
     """PLS with its spectral treatment and number of components cross-validated.
 
     Six treatments are tried: none, SNV, the first and second Savitzky-Golay
@@ -105,6 +108,7 @@ class TunedPLS(MultiOutputMixin, RegressorMixin, PicklableEstimator, BaseEstimat
         self.rule = rule
         self.scale = scale
 
+    @tells_callbacks
     def fit(self, X, y, *, groups=None):
         """Choose the treatment and the number of components, then fit all rows.
 

@@ -53,6 +53,7 @@ LAYERS = [
         "_scaling",
         "_seeding",
         "_probe",
+        "_progress",
         "_pls_path",
         "_sinkhorn",
         "_gaussian_process",
@@ -63,7 +64,7 @@ LAYERS = [
 ]
 # At the side: everybody but `nn` may import them, and they know no estimator.
 SIDE = {"_axes", "_inputs", "_table_axis", "_validation", "_versions"}
-SIDE |= {"_drawing", "datasets", "exceptions", "io", "metrics"}
+SIDE |= {"_callbacks", "_drawing", "datasets", "exceptions", "io", "metrics"}
 
 LONGEST_FUNCTION, USUAL_FUNCTION, LONGEST_FILE = 60, 30, 300
 
@@ -160,6 +161,7 @@ def test_the_torch_modules_know_torch_alone():
     "name, only",
     [
         ("skorch", {"_net"}),
+        ("sklearn.callback", {"_callbacks"}),
         ("captum", {"_attribution"}),
         ("ikpls", {"_pls_path"}),
         ("jinja2", {"evaluation._report"}),

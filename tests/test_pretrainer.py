@@ -316,8 +316,8 @@ def test_callbacks_are_told_of_every_epoch(X):
     assert count.n_epochs == 3
 
 
-def test_verbose_prints_one_line_for_each_epoch(X, capsys):
-    small(verbose=1).fit(X)
+def test_verbose_2_prints_one_line_for_each_epoch(X, capsys):
+    small(verbose=2).fit(X)
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.strip().startswith(("1", "2", "3")) for line in lines) == 3
     small().fit(X)
