@@ -9,6 +9,7 @@ from sklearn.utils import Bunch, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skspectra._callbacks import CallbackMixin, inner_fit, tells_callbacks
 from skspectra._inputs import (
     check_answers,
     check_columns,
@@ -41,7 +42,9 @@ def _has_no_pretrainer(detector):
     return getattr(detector, "pretrainer_", detector.pretrainer) is None
 
 
-class SpectralNoveltyDetector(OutlierMixin, PicklableEstimator, BaseEstimator):
+class SpectralNoveltyDetector(
+    OutlierMixin, CallbackMixin, PicklableEstimator, BaseEstimator
+):
     """Tell spectra that do not look like those of `fit`.
 
     Without a pretrainer, principal components of the spectra of `fit` are the judge:
@@ -182,6 +185,7 @@ class SpectralNoveltyDetector(OutlierMixin, PicklableEstimator, BaseEstimator):
         self.cv = cv
         self.random_state = random_state
 
+    @tells_callbacks
     def fit(self, X, y=None, *, groups=None):
         """Learn what spectra look like, and how far held-out ones are from that.
 
@@ -325,6 +329,9 @@ class SpectralNoveltyDetector(OutlierMixin, PicklableEstimator, BaseEstimator):
         self.q_limit_, self.t2_limit_ = self._both_limits(q, t2)
         self._set_limit(-self._relative(q, t2))
 
+    def _n_fit_tasks(self):
+        return 0 if self.pretrainer is None else None  # as many as the folds
+
     def _fit_pretrainer(self, table, X, splits):
         # They import torch, which principal components can do without.
         from skspectra._pretrainer import MaskedSpectralPretrainer
@@ -335,7 +342,7 @@ class SpectralNoveltyDetector(OutlierMixin, PicklableEstimator, BaseEstimator):
         validate_parameters(kinds, given, type(self).__name__)
         seed = seed_of(self.random_state)
         fit = {"random_state": generator(seed), "any_seed": self.random_state is None}
-        pretrainer, origin = fit_pretrainer(self.pretrainer, X, **fit)
+        pretrainer, origin = fit_pretrainer(self.pretrainer, X, outer=self, **fit)
         check_columns(table, known_axis(pretrainer), type(self).__name__)
         if self.x_axis_ is None:
             self.x_axis_ = known_axis(pretrainer)
@@ -343,7 +350,7 @@ class SpectralNoveltyDetector(OutlierMixin, PicklableEstimator, BaseEstimator):
             self._warn_of_seen(pretrainer, X)
             scores = _rebuilt(pretrainer, X)
         else:
-            scores = _held_out_scores(pretrainer, X, splits)
+            scores = _held_out_scores(self, pretrainer, X, splits)
         self.pretrainer_, self.encoder_origin_ = pretrainer, origin
         self.n_components_ = self.q_limit_ = self.t2_limit_ = None
         self.mean_ = self.components_ = self.explained_variance_ = None
@@ -424,7 +431,7 @@ def _rebuilt(pretrainer, X):
     return scores
 
 
-def _held_out_scores(pretrainer, X, splits):
+def _held_out_scores(outer, pretrainer, X, splits):
     """Return the scores of held-out spectra, in the units of the fitted pretrainer.
 
     Each fold trains a copy; none of them goes on from the checkpoint of another.
@@ -432,7 +439,9 @@ def _held_out_scores(pretrainer, X, splits):
     copy = clone(pretrainer).set_params(checkpoint_dir=None)
     scores, n_times = np.zeros(len(X)), np.zeros(len(X))
     for train, test in splits:
-        fold = clone(copy).fit(X[train])
+        fold = clone(copy)
+        with inner_fit(outer, "held-out fold", fold, X[train]):
+            fold.fit(X[train])
         in_units = (fold.scale_ / pretrainer.scale_) ** 2
         scores[test] += _rebuilt(fold, X[test]) * in_units
         n_times[test] += 1
