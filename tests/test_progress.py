@@ -111,11 +111,11 @@ def test_a_bar_has_the_phase_the_epochs_the_loss_and_the_time_left(
     assert terminal.getvalue().count("\n") == 2  # each bar is closed
 
 
-def test_the_bar_is_drawn_a_few_times_a_second(terminal):
-    pretrainer(max_epochs=60, verbose=1).fit(X)
-    n_pictures = terminal.getvalue().count("\r")
-    seconds = int(terminal.getvalue().rpartition("took 00:")[2][:2]) + 1
-    assert 3 <= n_pictures <= 4 + seconds / _progress._BETWEEN < 60
+def test_the_bar_is_drawn_a_few_times_a_second(terminal, monkeypatch):
+    assert _progress._BETWEEN >= 0.2
+    monkeypatch.setattr(_progress, "_BETWEEN", 1000.0)  # however slow the machine
+    pretrainer(max_epochs=20, verbose=1).fit(X)
+    assert terminal.getvalue().count("\r") == 3  # two at the start, one at the end
 
 
 def test_validation_loss_and_early_stopping_are_shown(terminal):
@@ -140,11 +140,11 @@ def test_elsewhere_there_are_plain_lines_and_few_of_them(capsys, monkeypatch):
     assert ", took 00:0" in first and ", took 00:0" in second
     clock = iter(range(0, 10**6, 4))  # four seconds a step
     monkeypatch.setattr(_progress, "perf_counter", lambda: next(clock))
-    pretrainer(verbose=1, max_epochs=200).fit(X)
+    pretrainer(verbose=1, max_epochs=100).fit(X)
     lines = capsys.readouterr().err.splitlines()
-    assert 15 < len(lines) < 40
-    assert "2/200 epochs" in lines[0] and lines[0].endswith("13:08 left")
-    assert lines[-1].endswith("took 13:24")
+    assert 10 < len(lines) < 30
+    assert "2/100 epochs" in lines[0] and lines[0].endswith("06:28 left")
+    assert lines[-1].endswith("took 06:44")
 
 
 def test_a_terminal_without_width_gets_lines(monkeypatch):
