@@ -10,6 +10,7 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted
 
 from skspectra._axes import METHODS, convert_axis, resample_rows, unit_named
+from skspectra._callbacks import CallbackMixin, tells_callbacks
 from skspectra._inputs import check_size, check_spectra, forget_fit
 from skspectra._pickling import PicklableEstimator
 from skspectra._table_axis import (
@@ -24,7 +25,7 @@ from skspectra._validation import StrOptions, check_x_axis
 _READ = {"allow_gaps": True, "dtype": (np.float64, np.float32)}
 
 
-class AxisResampler(TransformerMixin, PicklableEstimator, BaseEstimator):
+class AxisResampler(TransformerMixin, CallbackMixin, PicklableEstimator, BaseEstimator):
     """Bring spectra of any instrument onto one axis.
 
     Each table is read where its own column names say that its channels lie, so that
@@ -122,6 +123,7 @@ class AxisResampler(TransformerMixin, PicklableEstimator, BaseEstimator):
         self.method = method
         self.outside = outside
 
+    @tells_callbacks
     def fit(self, X, y=None):
         """Remember the axis wanted, and where the channels of X lie.
 

@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback, TensorBoard
 
 from skspectra import (
+    AxisResampler,
     InstanceNormalizer,
     MaskedSpectralPretrainer,
     PLSRegressionCV,
@@ -311,6 +312,7 @@ OURS = [
     PLSRegressionCV(3, cv=2),
     TunedPLS(3, window=5, cv=2),
     InstanceNormalizer(),
+    AxisResampler(np.arange(12), source_axis=np.arange(12)),
     SpectralNoveltyDetector(cv=2),
     SpectralNoveltyDetector(pretrainer(), cv=2),
 ]
