@@ -325,6 +325,25 @@ def test_what_comes_back_from_files_flags_the_same(kind, request, tmp_path):
         assert again.offset_ == fitted.offset_
 
 
+@pytest.mark.parametrize(
+    "attribute, value",
+    [
+        ("components_", np.ones((2, 80))),
+        ("explained_variance_", np.zeros(3)),
+        ("mean_", np.zeros(79)),
+        ("offset_", np.nan),
+        ("pretrainer_", PCA()),
+    ],
+)
+def test_a_detector_that_was_tampered_with_is_not_kept(
+    detector, attribute, value, tmp_path
+):
+    other = pickle.loads(pickle.dumps(detector))
+    setattr(other, attribute, value)
+    with pytest.raises(TypeError, match="cannot be saved"):
+        save_model(other, tmp_path / "model")
+
+
 def test_missing_channels_are_refused_with_their_place(detector):
     holes = FRESH[:5].copy()
     holes[3, 7] = np.nan
