@@ -443,6 +443,21 @@ def test_an_axis_passes_through_steps_that_keep_channels(names):
         assert_array_equal(shown.x_axis, axis)
 
 
+def test_a_normaliser_hands_the_axis_on():
+    model = last_of(InstanceNormalizer(), StandardScaler())
+    model.set_output(transform="pandas").fit(table(BENCH))
+    assert_array_equal(model[-1].x_axis_, BENCH)
+    assert model[0].get_feature_names_out()[:2].tolist() == ["1080", "1082"]
+
+
+def test_files_from_before_x_axis_are_compared(tmp_path):
+    model = InstanceNormalizer().fit(table(WANTED))
+    model._column_axis = vars(model).pop("x_axis_")
+    save_model(model, tmp_path / "model")
+    with pytest.raises(ValueError, match="reversed"):
+        load_model(tmp_path / "model").transform(table(WANTED[::-1]))
+
+
 def test_an_axis_is_not_made_up():
     X = table(BENCH)
     model = make_pipeline(PLSRegressionCV(max_components=3), Ridge()).fit(X, Y)
