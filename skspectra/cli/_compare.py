@@ -22,11 +22,12 @@ _FULL = {"folds": 4, "repeats": 2}
 _QUICK = {"folds": 4, "repeats": 1, "pretrain_epochs": 30, "epochs": 30}
 _HELP = """Compare masked pretraining with PLS on the same folds.
 
-Four models are fitted to every training set: PLS with its treatment and number of
-components tuned, the network from scratch, and the network pretrained on spectra
-alone, with a linear map on top (probe) or fine-tuned. The table and the verdict go
-to the standard output. RMSEP, bias and SEP are in the unit of the target; a ratio
-below 1 means a smaller error than that of PLS.
+Five models are fitted to every training set: PLS with its treatment and number of
+components tuned; the stack, which is PLS and Gaussian processes, weighed; the network
+from scratch; and the network pretrained on spectra alone, with a linear map on top
+(probe) or fine-tuned. The table and the verdict go to the standard output. RMSEP, bias
+and SEP are in the unit of the target; a ratio below 1 means a smaller error than that
+of PLS.
 
 TABLE is CSV, TSV (decimal commas too) or Parquet, one spectrum a row. The columns
 whose names are numbers (nm, cm-1, keV, ...) are its channels; if there are none, all

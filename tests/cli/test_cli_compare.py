@@ -35,6 +35,7 @@ FILES = {
 }
 PROGRAM = [sys.executable, "-m", "skspectra"]
 NETWORKS = ["scratch", "pretrained probe", "pretrained fine-tuned"]
+RIVALS = ["stack", *NETWORKS]
 TINY = "--epochs 2 --pretrain-epochs 2 --folds 3 --repeats 1 --jobs 1"
 TWICE = "--epochs 2 --pretrain-epochs 2 --folds 2 --repeats 2"
 MEAT = "meat.csv --target fat"
@@ -116,10 +117,10 @@ def test_the_standard_output_is_the_table_and_the_verdict(done):
     head, blank, titles, *rows = result.stdout.splitlines()
     assert head.startswith("Means over 2 x 2 grouped folds, 24 tested rows")
     assert blank == "" and titles.split()[:3] == ["RMSEP", "bias", "SEP"]
-    for name, row in zip(["PLS", *NETWORKS], rows[:4], strict=True):
+    for name, row in zip(["PLS", *RIVALS], rows[:5], strict=True):
         assert row.startswith(name)
-    assert rows[4] == "" and len(rows) == 8
-    for name, sentence in zip(NETWORKS, rows[5:], strict=True):
+    assert rows[5] == "" and len(rows) == 10
+    for name, sentence in zip(RIVALS, rows[6:], strict=True):
         assert repr(name) in sentence and "2 x 2 grouped folds" in sentence
 
 
@@ -127,7 +128,7 @@ def test_the_standard_error_says_what_runs_and_counts_the_fits(done):
     result, _ = done
     for words in ("labelled: 24", "groups: 12", "channels: 21", "axis: 1100 to 2500"):
         assert words in result.stderr
-    assert "16/16" in result.stderr
+    assert "20/20" in result.stderr
     assert result.stderr.splitlines()[-1].endswith("are in out.")
 
 
@@ -170,7 +171,7 @@ def test_the_table_can_be_computed_from_the_predictions(done):
     folds = [part for _, part in predictions.groupby(["repeat", "fold"])]
     assert len(folds) == 4
     errors = {}
-    for name in ["PLS", *NETWORKS]:
+    for name in ["PLS", *RIVALS]:
         for figure, function in figures.items():
             values = [function(part["measured"], part[name]) for part in folds]
             assert table.loc[name, figure] == pytest.approx(np.mean(values), rel=1e-12)
@@ -218,7 +219,7 @@ def test_files_of_an_earlier_run_are_overwritten_and_others_kept(tmp_path):
     (out / "table.csv").write_text("old")
     (out / "mine.txt").write_text("mine")
     assert compare(MEAT).exit_code == 0
-    assert len(pd.read_csv(out / "table.csv")) == 4
+    assert len(pd.read_csv(out / "table.csv")) == 5
     assert (out / "mine.txt").read_text() == "mine"
 
 
@@ -314,7 +315,7 @@ def test_unlabelled_rows_train_the_networks_and_test_nothing():
     folds = pd.read_csv("skspectra-compare/folds.csv")
     n_unlabelled = folds.groupby("estimator")["n_unlabelled"].agg(set)
     assert n_unlabelled["PLS"] == {0}
-    assert all(n_unlabelled[name] == {3} for name in NETWORKS)
+    assert all(n_unlabelled[name] == {3} for name in RIVALS)
     tested = set(pd.read_csv("skspectra-compare/predictions.csv")["row"])
     assert tested == set(range(24)) - {2, 3, 9}
 
