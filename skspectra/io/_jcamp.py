@@ -9,6 +9,7 @@ from skspectra.io._units import RAMAN, unit_in
 
 __all__ = ["is_jcamp", "read_jcamp"]
 
+_FIRST = re.compile(r"\s*(\$\$[^\n]*\n\s*)*##\s*(TITLE|JCAMP)", re.IGNORECASE)
 _LABEL = re.compile(r"##([^=]*)=(.*)", re.DOTALL)
 _AFFN = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _SQUEEZED = re.compile(r"[@A-DF-Za-df-s%]")
@@ -39,7 +40,7 @@ _KEPT = {
 
 def is_jcamp(text):
     """Whether a text is labelled as JCAMP-DX."""
-    return bool(re.match(r"\s*(\$\$[^\n]*\s+)*##\s*(TITLE|JCAMP)", text[:10_000], re.I))
+    return bool(_FIRST.match(text[:10_000]))
 
 
 def read_jcamp(path, text):

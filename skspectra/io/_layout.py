@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from skspectra.io._units import unit_in
 
-__all__ = ["Layout", "find_layout", "is_number"]
+__all__ = ["Layout", "find_layout", "first_cell", "is_number", "split"]
 
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?|[-+]?nan", re.I)
 _SAMPLE = 500  # lines, in which the table must begin
@@ -51,7 +51,23 @@ def split(line, separator):
     """Return the cells of a line."""
     if separator == " ":
         return line.split()
+    if '"' not in line:
+        return [cell.strip() for cell in line.split(separator)]
     return [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
+
+
+def first_cell(line, separator):
+    """Return the first cell of a line."""
+    if separator == " " or '"' in line:
+        return next(iter(split(line, separator)), "")
+    return line.partition(separator)[0].strip()
+
+
+def _count(line, separator):
+    """Return how many cells a line has, without taking them apart if possible."""
+    if separator == " " or '"' in line:
+        return len(split(line, separator))
+    return line.count(separator) + 1
 
 
 def find_layout(lines):
@@ -70,6 +86,8 @@ def find_layout(lines):
     sample = [line[:1_000_000] for line in lines[:_SAMPLE]]
     best, separator, run = (0, 0), None, None
     for mark in "\t;, ":
+        if not any(mark in line for line in sample):
+            continue
         cells = [split(line, mark) for line in sample]
         first, last = _longest_run(cells)
         filled = [cell for row in cells[first:last] for cell in row if cell]
@@ -166,12 +184,16 @@ def _end(lines, last, separator, width):
     """Return where the table ends: before lines that are no rows, if none follow."""
     end = last
     for i in range(last, len(lines)):
+        if width > 2 and _count(lines[i], separator) == width:
+            end = i + 1
+            continue
         cells = split(lines[i], separator)
-        if len(cells) == width and (width > 2 or _is_row(cells)):
+        if len(cells) == width and _is_row(cells):
             end = i + 1
         elif any(cells) and len(cells) != width:
             later = (split(line, separator) for line in lines[i + 1 : i + 1 + _SAMPLE])
-            if any(len(cells) == width and _is_row(cells) for cells in later):
-                return len(lines)  # reading them will say which line is too short
-            return end
+            more = any(len(cells) == width and _is_row(cells) for cells in later)
+            # A row that breaks off is no remark. To read it will say which line it is.
+            torn = _is_row(cells) if len(cells) > 2 else all(map(is_number, cells))
+            return len(lines) if more or torn else end
     return end

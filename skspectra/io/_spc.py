@@ -85,7 +85,7 @@ def _read_new(data, order):
 
 
 def _read_old(data):
-    """Read a file of before 1997: no number of spectra, and words in another order."""
+    """Read the older format: no number of spectra, and words in another order."""
     flags, _, exponent, n_points, first, last = struct.unpack_from("<BBhfff", data)
     if not 2 <= n_points <= len(data):
         raise ValueError(f"it has {len(data)} bytes for {n_points:g} points")

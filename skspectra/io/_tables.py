@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from skspectra.io._cells import Table, load_parquet, load_text
-from skspectra.io._layout import find_layout, is_number, split
+from skspectra.io._layout import find_layout, first_cell, is_number, split
 from skspectra.io._part import Part
 from skspectra.io._table import find_channels, stack_columns
 from skspectra.io._units import channel_name, names_axis, unit_in
@@ -32,7 +32,7 @@ def read_text(path, text, orientation, format_name="text"):
     offset = layout.first + 1
     if names is None:
         head = split(body[0], mark)
-        if _is_header(head, [split(line, mark)[0] for line in body]):
+        if _is_header(head, [first_cell(line, mark) for line in body[1:]]):
             names, body, offset = head, body[1:], offset + 1
         else:
             names = [str(i) if i else "" for i in range(len(head))]
@@ -85,7 +85,8 @@ def _is_header(cells, column):
     if len(numbers) < len(cells) or not all(map(is_number, column)):
         return True
     # Numbers only: what lies beside the table is its axis, or what lies above.
-    return len(cells) > len(column) or not _is_monotone([_float(c) for c in column])
+    beside = [_float(cell) for cell in (cells[0], *column)]
+    return len(cells) > len(beside) or not _is_monotone(beside)
 
 
 def _load(path, body, names, mark, offset):
@@ -215,8 +216,8 @@ def _from_columns(table, unit):
             f"{table.cell(row, 0)}: the axis must rise or fall from the first row to "
             "the last, without a gap."
         )
-    at = [i for i in range(1, len(table.names)) if _column(table, i).size]
-    at = [i for i in at if np.isfinite(_column(table, i)).mean() >= 0.5]
+    columns = range(1, len(table.names))
+    at = [i for i in columns if 2 * np.isfinite(_column(table, i)).sum() >= len(x_axis)]
     X = stack_columns(table, at, gaps_allowed=True).T if at else np.empty((0, 0))
     repeats = [np.array_equal(row, x_axis) for row in X]  # as x, y, x, y, … have it
     keep = [i for i, again in enumerate(repeats) if not again]

@@ -8,6 +8,7 @@ CHANNEL = "channel"
 RAMAN = "Raman cm-1"  # counted from the laser line, so that it is no wavenumber
 
 _NUMBER = r"[-+]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?"
+_LONGEST = 200  # characters of a name that are looked at
 _MINUS = r"[-\u2212\u207b\u2010\u2013]"
 _CM = rf"cm\s*(?:\^|\*\*)?\s*[{{(]?\s*{_MINUS}\s*[1\u00b9][)}}]?|1\s*/\s*cm|/\s*cm\b"
 # The first that is found counts, so that a Raman shift comes before its cm-1.
@@ -36,6 +37,7 @@ _PREFIXES = {"x", "wl", "spc", "nm", "wn", "lambda", "wave", "wavelength", "spec
 
 def unit_in(text):
     """Return the unit that a text names, or None; "Wavelength" alone names none."""
+    text = re.sub(r"\s+", " ", text[:_LONGEST])
     found = (unit for unit, spelled in _SPELLED if spelled.search(text))
     return next(found, None)
 
@@ -47,7 +49,7 @@ def names_axis(text):
 
 def channel_name(name):
     """Return the number and the unit in a column name of a channel, or None."""
-    match = _CHANNEL_NAME.fullmatch(name.strip())
+    match = _CHANNEL_NAME.fullmatch(name.strip()[:_LONGEST])
     if match is None:
         return None
     prefix, unit = match["prefix"] or "", match["unit"] or ""

@@ -8,7 +8,7 @@ __all__ = ["OLD_WORKBOOK", "read_sheets"]
 
 OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # of Excel before 2007
 # A workbook is packed, and says in few bytes that a cell stands at the far corner.
-_LARGEST, _MOST_CELLS = 2**30, 100_000_000
+_LARGEST, _MOST_CELLS = 2**30, 50_000_000
 
 
 def read_sheets(path, data):
@@ -45,7 +45,11 @@ def read_sheets(path, data):
         ) from error
     try:
         workbook = load_workbook(BytesIO(data), read_only=True, data_only=True)
-        sheets = [(s.title, _rows(path, s)) for s in workbook.worksheets]
+        left = _MOST_CELLS
+        sheets = []
+        for sheet in workbook.worksheets:
+            rows, left = _rows(path, sheet, left)
+            sheets.append((sheet.title, rows))
     except ValueError as error:
         if str(error).startswith(f"{path} "):
             raise
@@ -83,13 +87,16 @@ def _check_archive(path, data):
         raise ValueError(f"{path} would unpack to more than 1 GiB; save it as CSV.")
 
 
-def _rows(path, sheet):
-    """Return the rows of a sheet up to the last filled cell of each."""
+def _rows(path, sheet, left):
+    """Return the rows of a sheet as long as the longest, and how many cells are left.
+
+    Empty rows count as a cell, for they are not in the file one by one.
+    """
     sheet.reset_dimensions()  # what the file says of them need not be so
-    rows, n_cells = [], 0
+    rows = []
     for row in sheet.iter_rows(values_only=True):
-        n_cells += len(row)
-        if n_cells > _MOST_CELLS:
+        left -= len(row) + 1
+        if left < 0:
             raise ValueError(f"{path} has more cells than a table of spectra needs.")
         filled = [i for i, cell in enumerate(row) if cell is not None and cell != ""]
         rows.append(row[: filled[-1] + 1] if filled else ())
@@ -98,7 +105,7 @@ def _rows(path, sheet):
     width = max(map(len, rows), default=0)
     if width * len(rows) > _MOST_CELLS:
         raise ValueError(f"{path} has more cells than a table of spectra needs.")
-    return [(*row, *[None] * (width - len(row))) for row in rows]
+    return [(*row, *[None] * (width - len(row))) for row in rows], left
 
 
 def _as_text(rows):

@@ -78,7 +78,7 @@ def read_itrax(path, text):
     lines = [line.split("\t") for line in re.split(r"[\r\n]+", text)]
     begin = next(i for i, line in enumerate(lines) if line[0].strip() == "channel")
     known = {line[0].strip(): line[1].strip() for line in lines[:begin] if line[1:]}
-    fields = {"format": "Itrax"}
+    fields = {"format": "Itrax", "quantity": "counts"}
     fields |= {new: _value(known[old]) for old, new in _ITRAX.items() if known.get(old)}
     rows = [line for line in lines[begin + 1 :] if line[0].strip()]
     try:
@@ -200,7 +200,8 @@ def annotate(parts, tables):
         Those that name none of the spectra.
     """
     unused = []
-    for table in tables:
+    deepest_first = sorted(tables, key=lambda t: -len(PureWindowsPath(t.path).parts))
+    for table in deepest_first:
         folder = PureWindowsPath(table.path).parent
         named = [
             part

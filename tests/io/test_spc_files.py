@@ -14,7 +14,7 @@ Y = np.sin(np.arange(39.0)).reshape(3, 13)
 
 
 def header(n_points, n_spectra=1, flags=0, exponent=FLOATS, order="<", **more):
-    """Return the 512 bytes in front of a file of 1997 or later."""
+    """Return the 512 bytes in front of a file of the newer format."""
     version = 0x4B if order == "<" else 0x4C
     first, last = more.get("ends", (X[0], X[-1]))
     data = struct.pack(
@@ -100,7 +100,7 @@ def test_the_other_byte_order(read):
 
 @pytest.mark.parametrize("n_spectra", [1, 3])
 @pytest.mark.parametrize("floats", [True, False])
-def test_files_of_before_1997(read, n_spectra, floats):
+def test_the_older_format(read, n_spectra, floats):
     exponent = FLOATS if floats else 1
     flags = MANY if n_spectra > 1 else 0
     data = struct.pack("<BBhfffBB", flags, 0x4D, exponent, 13, X[0], X[-1], 3, 2)

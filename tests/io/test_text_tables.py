@@ -179,6 +179,8 @@ def test_the_user_may_say_how_a_table_lies(read):
         ("Measured on Monday.\nLamp was changed, 3 times.\n", "no table of numbers"),
         ("nm,a\n850,1\n852\n854,2\n856,3\n858,4\n", "line 3 is no row of 2 numbers"),
         ("nm,a\n850,1\n852,2\n854,3\n856\n858,4\n", "line 5 has 1 cells"),
+        ("nm,a\n850,1\n852,2\n854,3\n856", "line 5 has 1 cells"),
+        ("id,850,852,854\na,1,2,3\nb,1,2,3\nc,1,2", "line 4 has 3 cells"),
         ("nm,a\n850,1\n852,2\n851,3\n856,5\n", "must rise or fall"),
         ("850,852,854\n1,2,3\n1,x,3\n4,5,6\n", "'x' is not a number"),
         ("id,850,852,852\na,1,2,3\nb,1,3,4\n", "two columns for the channel at 852"),
