@@ -169,6 +169,8 @@ def test_the_torch_modules_know_torch_alone():
         ("sklearn.utils._param_validation", {"_validation"}),
         ("click", {module for module in MODULES if room(module) == "cli"}),
         ("safetensors", {"_checkpoint", "_model_file"}),
+        ("openpyxl", {"io._workbook"}),
+        ("brukeropus", {"io._opus"}),
     ],
 )
 def test_one_file_knows(name, only):

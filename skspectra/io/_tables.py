@@ -155,12 +155,14 @@ def _orientation(table, named, axis_names):
     rows = axis_names is not None
     if rows and len(table.names) == 2:
         rows = not columns  # two numbers always rise or fall
+    if rows and 0 in axis_names:
+        columns = False  # it is the first channel
     says_axis = names_axis(label)
     says_other = label.strip().lower().rstrip(".:#") in _NO_AXIS
     if columns and not rows and not says_axis:
-        surely = not says_other and not _is_count(first) and len(first) >= 3
-        columns = surely and (not label or len(first) >= _FEWEST_POSITIONS)
-        if not columns:
+        # Counts may number the rows; beside a single column without a name they do not.
+        counts = _is_count(first) and (label or len(table.names) > 2)
+        if says_other or counts or len(first) < _FEWEST_POSITIONS:
             raise _ambiguous(table, "its first column may be an axis, or only a number")
     if rows and columns:
         counted = _is_count(first), _is_count([_float(n) for n in axis_names.values()])

@@ -137,6 +137,19 @@ def test_an_empty_cell_is_a_missing_channel(read):
     np.testing.assert_array_equal(read(gaps.to_csv()).X, gaps.T)
 
 
+@pytest.mark.parametrize("n_rows", [2, 3, 5])
+def test_values_that_happen_to_rise_are_no_axis(read, n_rows):
+    rising = ROWS.iloc[Y[:, 0].argsort()[:n_rows]]
+    np.testing.assert_array_equal(read(rising.to_csv(index=False)).X, rising)
+    with pytest.raises(ValueError, match="does not tell where the axis"):
+        read(rising.to_csv(index=False, header=False))
+
+
+def test_counts_beside_one_column_are_channels(read):
+    text = "".join(f"{i},{n}\n" for i, n in enumerate([3, 1, 4, 1, 5, 9, 2, 6, 5, 3]))
+    np.testing.assert_array_equal(read(text).x_axis, np.arange(10))
+
+
 def test_an_axis_that_is_repeated_is_no_spectrum(read):
     text = "nm,A,nm,B\n"
     text += pd.DataFrame([AXIS, Y[0], AXIS, Y[1]]).T.to_csv(index=False, header=False)
