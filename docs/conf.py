@@ -1,11 +1,15 @@
 """Configuration of the documentation."""
 
+import sys
+from pathlib import Path
+
 import matplotlib
 from numpydoc.xref import DEFAULT_LINKS
 
 import skspectra
 
 matplotlib.use("Agg")
+sys.path.insert(0, str(Path(__file__).with_name("_extensions")))
 
 project = "skspectra"
 author = "The skspectra developers"
@@ -13,6 +17,7 @@ copyright = f"2026, {author}"
 version = release = skspectra.__version__
 
 extensions = [
+    "claims",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.extlinks",
@@ -49,5 +54,12 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "skspectra"
 html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
-html_theme_options = {"navigation_with_keys": False, "secondary_sidebar_items": []}
+html_theme_options = {
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+}
+# Pages without siblings have nothing to show at their left.
+_ALONE = ["install", "getting_started", "faq", "glossary", "developing", "changes"]
+html_sidebars = {page: [] for page in _ALONE}
