@@ -4,6 +4,8 @@ from textwrap import fill
 
 import numpy as np
 
+from skspectra._drawing import COLOURS, DASHES, GREY, MARKERS, new_axes, put_key
+
 __all__ = [
     "draw_critical_difference",
     "draw_curve",
@@ -11,13 +13,6 @@ __all__ = [
     "draw_ratios",
     "draw_task_ratios",
 ]
-
-# Okabe and Ito's palette tells itself apart without colour vision; every series has
-# a marker and a dash of its own besides, for print in grey.
-_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
-_MARKERS = ["o", "s", "^", "D", "v", "P"]
-_DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 1))]
-_GREY = "0.55"
 
 
 def draw_ratios(ratios, table, *, reference, confidence, ax=None):
@@ -47,17 +42,17 @@ def draw_ratios(ratios, table, *, reference, confidence, ax=None):
     ):
         values = np.asarray(values)
         spread = np.linspace(0.14, 0.34, len(values)) if len(values) > 1 else 0.24
-        ax.scatter(values, row + spread, s=12, color=_GREY, lw=0, zorder=2)
+        ax.scatter(values, row + spread, s=12, color=GREY, lw=0, zorder=2)
         low, high = figures.ratio_low, figures.ratio_high
         shown = high < 1 or low > 1
-        ax.plot([low, high], [row, row], color=_COLOURS[0], lw=2, zorder=3)
+        ax.plot([low, high], [row, row], color=COLOURS[0], lw=2, zorder=3)
         ax.plot(
             figures.rmsep_ratio,
             row,
             marker="o",
             markersize=8,
-            color=_COLOURS[0],
-            markerfacecolor=_COLOURS[0] if shown else "white",
+            color=COLOURS[0],
+            markerfacecolor=COLOURS[0] if shown else "white",
             markeredgewidth=1.5,
             zorder=4,
         )
@@ -89,22 +84,11 @@ def _scale_ratios(ax):
 
 def _explain_ratios(ax, interval):
     """Put the key above the drawing, where no row can lie under it."""
-    blue = {"color": _COLOURS[0], "marker": "o", "lw": 2, "markeredgewidth": 1.5}
+    blue = {"color": COLOURS[0], "marker": "o", "lw": 2, "markeredgewidth": 1.5}
     ax.plot([], [], **blue, label="excludes 1")
     ax.plot([], [], **blue, markerfacecolor="white", label="includes 1")
-    ax.scatter([], [], s=12, color=_GREY, lw=0, label="one fold")
-    ax.legend(
-        title=interval,
-        loc="lower right",
-        bbox_to_anchor=(1, 1),
-        ncols=3,
-        frameon=False,
-        fontsize="small",
-        title_fontsize="small",
-        handletextpad=0.4,
-        columnspacing=1.2,
-        borderaxespad=0.2,
-    )
+    ax.scatter([], [], s=12, color=GREY, lw=0, label="one fold")
+    put_key(ax, ax.get_legend_handles_labels()[0], title=interval)
 
 
 def draw_predictions(panels, *, ax=None):
@@ -134,7 +118,7 @@ def draw_predictions(panels, *, ax=None):
         pad = 0.04 * (high - low) or 1.0
         window = [low - pad, high + pad]
         axis.plot(window, window, color="black", lw=1, ls="--", zorder=1)
-        axis.scatter(measured, predicted, s=14, alpha=0.5, color=_COLOURS[0], lw=0)
+        axis.scatter(measured, predicted, s=14, alpha=0.5, color=COLOURS[0], lw=0)
         axis.set(xlim=window, ylim=window, aspect="equal")
         lines = [fill(line, 34) for line in title.split("\n")]
         axis.set_title("\n".join(lines), fontsize="medium")
@@ -174,9 +158,9 @@ def draw_curve(table, *, target=None, ax=None):
             line["n_labelled"] * beside,
             line["rmsep"],
             line["rmsep_se"],
-            color=_COLOURS[k % len(_COLOURS)],
-            marker=_MARKERS[k % len(_MARKERS)],
-            ls=_DASHES[k % len(_DASHES)],
+            color=COLOURS[k % len(COLOURS)],
+            marker=MARKERS[k % len(MARKERS)],
+            ls=DASHES[k % len(DASHES)],
             capsize=3,
             label=name,
         )
@@ -188,7 +172,7 @@ def draw_curve(table, *, target=None, ax=None):
     ax.set_xlabel("Labelled training rows")
     ax.set_ylabel(f"RMSEP{_of(target)} (mean and standard error)")
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False)
+    put_key(ax, ax.get_legend_handles_labels()[0])
     return ax
 
 
@@ -216,8 +200,8 @@ def draw_task_ratios(table, *, reference, ax=None):
             table[method],
             rows,
             ls="none",
-            marker=_MARKERS[k % len(_MARKERS)],
-            color=_COLOURS[k % len(_COLOURS)],
+            marker=MARKERS[k % len(MARKERS)],
+            color=COLOURS[k % len(COLOURS)],
             # Filled and empty by turns: told apart in grey where markers overlap.
             markerfacecolor=None if k % 2 == 0 else "white",
             markersize=6,
@@ -232,13 +216,7 @@ def draw_task_ratios(table, *, reference, ax=None):
     _scale_ratios(ax)
     ax.set_xlabel(f"RMSEP ratio to {reference!r} (below 1: smaller error)")
     ax.spines[["left", "top", "right"]].set_visible(False)
-    ax.legend(
-        loc="lower right",
-        bbox_to_anchor=(1, 1),
-        ncols=min(4, table.shape[1]),
-        frameon=False,
-        fontsize="small",
-    )
+    put_key(ax, ax.get_legend_handles_labels()[0])
     return ax
 
 
@@ -306,11 +284,7 @@ def _of(target):
 
 def _axes(ax, figsize):
     """Return `ax`, or that of a new figure."""
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=figsize, layout="constrained")[1]
+    return new_axes(figsize) if ax is None else ax
 
 
 def _panels(n_panels, widest=3):

@@ -1,7 +1,6 @@
 """What the drawings of this package share: the axis of the spectra and its marks."""
 
 from functools import partial
-from textwrap import fill
 
 import numpy as np
 from sklearn.isotonic import isotonic_regression
@@ -11,7 +10,6 @@ from skspectra._validation import check_x_axis
 __all__ = [
     "channel_positions",
     "check_labels",
-    "fit_title",
     "mark_positions",
     "set_up_axis",
     "written",
@@ -67,22 +65,6 @@ def set_up_axis(ax, positions, *, known, x_unit):
         name = f"{_QUANTITIES.get(unit, 'Position')} ({unit})"
     ax.set_xlabel(name)
     ax.set_xlim(positions[0], positions[-1])
-
-
-def fit_title(ax):
-    """Break the title of the y axis into lines where the figure cuts it off.
-
-    Marks are then drawn anew, for the axes became narrower.
-    """
-    name = ax.get_ylabel()
-    for n_lines in (1, 2, 3, 4):
-        ax.set_ylabel(fill(name, -(-len(name) // n_lines) + 2 * (n_lines > 1)))
-        ax.figure.draw_without_rendering()
-        title, figure = ax.yaxis.label.get_window_extent(), ax.figure.bbox
-        if figure.y0 <= title.y0 and title.y1 <= figure.y1:
-            break
-    if n_lines > 1:
-        ax.callbacks.process("xlim_changed", ax)
 
 
 def check_labels(labels, owner):

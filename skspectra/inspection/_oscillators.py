@@ -5,15 +5,15 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from skspectra._drawing import COLOURS, MARKERS, new_axes, put_key
 from skspectra._table_axis import axis_of
 from skspectra.inspection._axis import written
 
 __all__ = ["OscillatorDisplay"]
 
-# Okabe and Ito's colours; a marker of its own besides, for print in grey. The second
-# six layers get the markers again, in other colours.
-_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
-_MARKERS = ["o", "s", "^", "D", "v", "P"]
+# Six layers have a colour and a marker each; the next six get the markers again, in
+# other colours.
+_N_STYLES = 6
 
 
 class OscillatorDisplay:
@@ -178,7 +178,7 @@ class OscillatorDisplay:
         layers, directions = np.asarray(layers), np.asarray(directions)
         # Each once, in the order given.
         shown = list(dict.fromkeys(layers)), list(dict.fromkeys(directions))
-        ax = _new_axes() if ax is None else ax
+        ax = new_axes((6.4, 3.8)) if ax is None else ax
         for k, layer in enumerate(shown[0]):
             for direction in shown[1]:
                 chosen = (layers == layer) & (directions == direction)
@@ -196,7 +196,7 @@ class OscillatorDisplay:
         return self
 
     def _explain(self, ax, layers, directions):
-        """Put the key beside the drawing, where no point can lie under it."""
+        """Put the key above the drawing, where no point can lie under it."""
         if len(layers) > 1:
             for k, layer in enumerate(layers):
                 ax.scatter([], [], s=26, **_style(k), label=f"layer {layer + 1}")
@@ -207,8 +207,7 @@ class OscillatorDisplay:
             ax.scatter([], [], s=26, **style, label=direction)
         if self.spectrum_width is not None:
             ax.plot([], [], color="black", lw=1, ls="--", label="whole spectrum")
-        if ax.get_legend_handles_labels()[0]:
-            ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        put_key(ax, ax.get_legend_handles_labels()[0])
 
 
 def _banks(encoder):
@@ -219,18 +218,12 @@ def _banks(encoder):
 
 def _style(k, hollow=False):
     """Return the marker of the k-th layer; hollow ones read backward."""
-    turn, number = divmod(k, len(_MARKERS))
-    colour = _COLOURS[(number + turn) % len(_COLOURS)]
+    turn, number = divmod(k, _N_STYLES)
+    colour = COLOURS[(number + turn) % _N_STYLES]
     return {
-        "marker": _MARKERS[number],
+        "marker": MARKERS[number],
         "facecolors": "none" if hollow else colour,
         "edgecolors": colour,
         "linewidths": 1.2,
         "zorder": 2,
     }
-
-
-def _new_axes():
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=(6.4, 3.8), layout="constrained")[1]

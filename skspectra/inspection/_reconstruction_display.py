@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skspectra._drawing import put_key
 from skspectra.inspection._axis import channel_positions, set_up_axis
 from skspectra.inspection._steps import axis_before, last_step
 
@@ -197,17 +198,9 @@ def _draw(ax, positions, spectrum, rebuilt, hidden):
 
 
 def _explain(ax):
-    """Put the key above the first panel, where no spectrum can lie under it."""
     from matplotlib.patches import Patch
 
     lines = ax.get_lines()
-    ax.legend(
-        [lines[0], Patch(color="0.9", lw=0), lines[1]],
-        ["spectrum", "hidden", "rebuilt"],
-        loc="lower right",
-        bbox_to_anchor=(1, 1),
-        ncols=3,
-        frameon=False,
-        fontsize="small",
-        borderaxespad=0.2,
-    )
+    lines[0].set_label("spectrum")
+    lines[1].set_label("rebuilt")
+    put_key(ax, [lines[0], Patch(color="0.9", lw=0, label="hidden"), lines[1]])

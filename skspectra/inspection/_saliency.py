@@ -19,6 +19,7 @@ from skspectra._validation import (
     validate_params,
 )
 from skspectra.inspection._steps import last_step
+from skspectra.inspection._targets import column_of
 
 __all__ = ["METHODS", "saliency_map"]
 
@@ -33,6 +34,7 @@ _OF_CAPTUM = METHODS[2:]
         "y": ["array-like", None],
         "method": [StrOptions(set(METHODS))],
         "target": "no_validation",
+        "target_names": ["array-like", None],
         "baseline": [StrOptions({"mean", "zero"}), "array-like"],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "noise": [Interval(Real, 0, None, closed="left")],
@@ -48,6 +50,7 @@ def saliency_map(
     *,
     method="gradient",
     target=None,
+    target_names=None,
     baseline="mean",
     n_steps=50,
     noise=0.1,
@@ -89,9 +92,12 @@ def saliency_map(
           spectrum [3]_.
 
         The last two need captum.
-    target : int or class, default=None
-        Which column of y, or which class as in `classes_`. None where there is only
-        one column, or for the second of two classes.
+    target : int, str or class, default=None
+        Which column of y, by its number or name, or which class as in `classes_`.
+        None where there is only one column, or for the second of two classes.
+    target_names : list of str of shape (n_targets,), default=None
+        Names of the columns of y in `fit`, by which `target` may choose. None takes
+        those of y, if it is passed here as a DataFrame.
     baseline : {"mean", "zero"} or array-like of shape (n_channels,), default="mean"
         Where the paths of "integrated_gradients" start: at the mean spectrum of the
         pretrainer's training data, at a spectrum of zeros, or at one of yours, in
@@ -190,7 +196,11 @@ def saliency_map(
         estimator, X, "pooling", "a SpectralRegressor or SpectralClassifier"
     )
     X = _spectra(model, X)
-    output = _output(model, target)
+    names = _names_of_targets(model, target_names, y)
+    if names is None:
+        output = _output(model, target)
+    else:
+        output = column_of(names, len(names), target, "saliency_map")
     start = _baseline(baseline, model) if method == "integrated_gradients" else None
     saliency, error = _maps(
         model,
@@ -222,6 +232,23 @@ def _spectra(model, X):
     check_columns(X, known_axis(model.pretrainer_), type(model).__name__)
     gaps = {"allow_gaps": get_tags(model).input_tags.allow_nan}
     return check_spectra(model, X, dtype=np.float64, **gaps)
+
+
+def _names_of_targets(model, target_names, y):
+    """Return the names of the columns of y, or None where they are not known."""
+    if hasattr(model, "classes_") and not model._is_multilabel:
+        return None
+    n_targets = len(getattr(model, "classes_", getattr(model, "y_scale_", ())))
+    if target_names is None:
+        names = list(getattr(y, "columns", ()))
+        return names if len(names) == n_targets else None
+    if len(target_names) != n_targets:
+        raise ValueError(
+            "The 'target_names' parameter of saliency_map must hold a name for each of "
+            f"the {n_targets} targets that {type(model).__name__} was fitted on. Got "
+            f"{target_names!r} instead."
+        )
+    return list(target_names)
 
 
 def _output(model, target):

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from skspectra._drawing import fit_titles, new_axes
 from skspectra._validation import StrOptions, validate_params
 from skspectra.inspection._axis import (
     channel_positions,
     check_labels,
-    fit_title,
     mark_positions,
     set_up_axis,
 )
@@ -115,6 +115,7 @@ class SaliencyDisplay:
         method="gradient",
         average="absolute",
         target=None,
+        target_names=None,
         baseline="mean",
         n_steps=50,
         noise=0.1,
@@ -144,8 +145,11 @@ class SaliencyDisplay:
             See :func:`saliency_map`.
         average : {"absolute", "signed"}, default="absolute"
             Mean of the absolute values, or mean with signs.
-        target : int or class, default=None
-            Which column of y, or which class.
+        target : int, str or class, default=None
+            Which column of y, by its number or name, or which class. A name is added
+            to the title of the y axis.
+        target_names : list of str of shape (n_targets,), default=None
+            Names of the columns of y; None takes those of a DataFrame y.
         baseline : {"mean", "zero"} or array-like of shape (n_channels,), \
                 default="mean"
             Where the paths of "integrated_gradients" start.
@@ -178,13 +182,16 @@ class SaliencyDisplay:
             y,
             method=method,
             target=target,
+            target_names=target_names,
             baseline=baseline,
             n_steps=n_steps,
             noise=noise,
             normalize=normalize,
             random_state=random_state,
         )
-        given = np.asarray(X, dtype=np.float64).mean(axis=0)
+        given = np.ma.masked_invalid(np.asarray(X, dtype=np.float64))
+        given = given.mean(axis=0).filled(np.nan)
+        of_target = f", {target}" if isinstance(target, str) else ""
         signed = average == "signed"
         display = cls(
             found.mean if signed else found.mean_absolute,
@@ -192,7 +199,7 @@ class SaliencyDisplay:
             x_axis=found.x_axis if x_axis is None else x_axis,
             x_unit=x_unit,
             labels=labels,
-            name=f"Mean {'' if signed else 'absolute '}{_NAMES[method]}",
+            name=f"Mean {'' if signed else 'absolute '}{_NAMES[method]}{of_target}",
         )
         return display.plot(ax)
 
@@ -225,7 +232,7 @@ class SaliencyDisplay:
                 f"The 'spectrum' parameter of {owner} must have the shape of saliency, "
                 f"{saliency.shape}. Got shape {np.shape(self.spectrum)} instead."
             )
-        ax = _new_axes() if ax is None else ax
+        ax = new_axes((6.4, 3.6)) if ax is None else ax
         # Thousands of channels would run together under a broad line.
         ax.plot(
             positions, saliency, color=_BLUE, lw=1.5 if len(saliency) < 500 else 0.7
@@ -243,20 +250,14 @@ class SaliencyDisplay:
         if marks:
             nearest = [np.abs(positions - mark[0]).argmin() for mark in marks]
             mark_positions(ax, marks, np.abs(saliency)[nearest])
-        fit_title(ax)
+        fit_titles(ax)
         return self
-
-
-def _new_axes():
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=(6.4, 3.6), layout="constrained")[1]
 
 
 def _draw_behind(ax, positions, spectrum):
     """Draw a spectrum on a second y axis, under what is there."""
     behind = ax.twinx()
-    behind.fill_between(positions, spectrum, np.min(spectrum), color="0.9", lw=0)
+    behind.fill_between(positions, spectrum, np.nanmin(spectrum), color="0.9", lw=0)
     behind.plot(positions, spectrum, color=_GREY, lw=1)
     behind.set_ylabel("Mean spectrum", color="0.4")
     behind.tick_params(axis="y", colors="0.4")

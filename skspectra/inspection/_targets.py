@@ -90,7 +90,7 @@ def column_of(names, n_columns, target, owner):
     allowed = list(range(n_columns)) if names is None else names
     raise ValueError(
         f"The 'target' parameter of {owner} must be one of the {n_columns} columns of "
-        f"y, {allowed}. Got {target!r} instead: pass target=, which column to draw."
+        f"y, {allowed}. Got {target!r} instead: pass target=, one of these."
     )
 
 

@@ -50,6 +50,14 @@ def test_the_mean_saliency_lies_on_the_axis_of_the_pretrainer(model):
     assert display.figure_ is display.ax_.figure
 
 
+def test_behind_the_map_lies_the_mean_of_the_channels_that_are_there(model):
+    spectra = X.copy()
+    spectra[:5, 20:25] = np.nan
+    display = SaliencyDisplay.from_estimator(model, spectra)
+    expected = np.nanmean(spectra, axis=0)
+    np.testing.assert_allclose(line(display.spectrum_ax_)[1], expected)
+
+
 def test_options_of_the_map_reach_it(model):
     options = {"method": "smooth_gradient", "noise": 0.5, "random_state": 3}
     display = SaliencyDisplay.from_estimator(model, X[:5], average="signed", **options)
@@ -226,7 +234,9 @@ def test_hidden_bands_are_shaded_and_rebuilt_in_them_alone(model):
         bands = [patch.get_extents() for patch in ax.patches]
         data = ax.transData.inverted()
         spans = [data.transform(band)[:, 0] for band in bands]
-        shaded = [any(a <= x <= b for a, b in spans) for x in NIR.x_axis]
+        # From points of the screen and back, the last digits are rounded.
+        near = [(a - 1e-6, b + 1e-6) for a, b in spans]
+        shaded = [any(a <= x <= b for a, b in near) for x in NIR.x_axis]
         np.testing.assert_array_equal(shaded, hidden)
     assert display.axes_[-1].get_xlabel() == "Wavelength (nm)"
 

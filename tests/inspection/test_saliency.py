@@ -4,6 +4,7 @@ import copy
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.special import logit
@@ -23,7 +24,7 @@ from skspectra import (
     SpectralStackingRegressor,
 )
 from skspectra.datasets import make_nir_mixtures, make_xrf_cores
-from skspectra.inspection import saliency_map
+from skspectra.inspection import SaliencyDisplay, saliency_map
 
 METHODS = ["gradient", "loss_gradient", "integrated_gradients", "smooth_gradient"]
 NIR = make_nir_mixtures(n_samples=200, n_channels=50, random_state=0)
@@ -270,6 +271,25 @@ def test_several_targets_ask_which(two_targets):
     remedy = r"on, \[0, 1\]. Got None instead: pass target=, which column of y\.$"
     with pytest.raises(ValueError, match=remedy):
         saliency_map(two_targets, X[:3])
+
+
+def test_a_target_may_be_chosen_by_its_name(two_targets):
+    expected = saliency_map(two_targets, X[:3], target=1)
+    names = {"target_names": ["water", "fat"]}
+    found = saliency_map(two_targets, X[:3], target="fat", **names)
+    np.testing.assert_array_equal(found.saliency, expected.saliency)
+    assert found.target == 1
+    table = pd.DataFrame(Y[:3], columns=["water", "fat"])
+    options = {"method": "loss_gradient", "target": "fat"}
+    found = saliency_map(two_targets, X[:3], table, **options)
+    expected = saliency_map(two_targets, X[:3], Y[:3], **options | {"target": 1})
+    np.testing.assert_array_equal(found.saliency, expected.saliency)
+    display = SaliencyDisplay.from_estimator(two_targets, X[:3], target="fat", **names)
+    assert display.ax_.get_ylabel().endswith("of the prediction, fat")
+    with pytest.raises(ValueError, match=r"\['water', 'fat'\]. Got 'salt' instead"):
+        saliency_map(two_targets, X[:3], target="salt", **names)
+    with pytest.raises(ValueError, match=r"each of the 2 targets .* Got \['fat'\]"):
+        saliency_map(two_targets, X[:3], target="fat", target_names=["fat"])
 
 
 @pytest.mark.parametrize("target", [True, np.True_, [0, 1], np.array([0, 1]), "0"])
