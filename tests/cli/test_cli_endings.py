@@ -2,18 +2,23 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from skspectra import MaskedSpectralPretrainer
+from skspectra.cli import main
 
 PROGRAM = [
     sys.executable,
     "-c",
     "from skspectra.cli import main; main(None, 'skspectra')",
 ]
+COMMANDS = ["compare", "pretrain", "fit", "predict"]
 TINY = "--epochs 1 --batch-size 8"
 
 
@@ -67,12 +72,30 @@ def test_a_wrong_command_line_is_code_2(meat, run, arguments):
     assert "Usage: " in result.stderr
 
 
-@pytest.mark.parametrize("command", ["compare", "pretrain"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_says_what_its_exit_codes_mean(run, command):
     text = " ".join(run(f"{command} --help").stdout.split())
     for code in (0, 1, 2, 3, 130, 141):
         assert f" {code} " in text[text.index("Exit status:") :]
     assert f"Examples: skspectra {command}" in text
+
+
+def documented_commands():
+    """Yield the command lines that the guide and the help of commands show."""
+    root = Path(__file__).parents[2]
+    texts = [(root / "docs/guide/command_line.rst").read_text(encoding="utf-8")]
+    texts += [CliRunner().invoke(main, [name, "--help"]).stdout for name in COMMANDS]
+    for text in texts:
+        yield from re.findall(r"^ +skspectra (.+?)(?: [>|2].*)?$", text, re.MULTILINE)
+
+
+def test_the_commands_that_are_shown_can_be_given():
+    shown = list(documented_commands())
+    assert len(shown) > 15
+    assert {line.split()[0] for line in shown} == set(COMMANDS)
+    for line in shown:
+        name, *arguments = line.split()
+        main.commands[name].make_context(name, arguments)  # or a usage error
 
 
 def complete(words, word=""):
@@ -93,6 +116,7 @@ def test_tab_completes_commands_columns_choices_and_files(meat):
     assert "plain,pretrain" in complete("", "pre")
     assert complete("compare meat.csv --target") == ["plain,sample", "plain,fat"]
     assert complete("compare meat.csv --groups", "s") == ["plain,sample"]
+    assert complete("fit meat.csv --groups sample --target", "f") == ["plain,fat"]
     assert complete("compare --dataset", "t") == ["plain,tecator"]
     assert complete("compare", "me") == ["file,me"]
     assert complete("compare none.csv --target") == []
