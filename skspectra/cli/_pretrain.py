@@ -96,6 +96,8 @@ def pretrain(**options):
         if options["checkpoints"] is not None:
             options["checkpoints"].mkdir(parents=True, exist_ok=True)
     if not options["quiet"]:
+        if _was_begun(options["checkpoints"]):
+            say(f"Going on from the checkpoint in {options['checkpoints']}.")
         say(f"{len(pool.X)} spectra of {pool.X.shape[1]} channels.")
     model = _model(options, pool.x_axis)
     try:
@@ -105,6 +107,10 @@ def pretrain(**options):
         raise Refusal(error) from error
     save_model(model, out, overwrite=options["force"])
     put(out)
+
+
+def _was_begun(folder):
+    return folder is not None and any(folder.glob("step-*.checkpoint"))
 
 
 def _model(options, x_axis):

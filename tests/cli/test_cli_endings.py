@@ -86,7 +86,9 @@ def documented_commands():
     texts = [(root / "docs/guide/command_line.rst").read_text(encoding="utf-8")]
     texts += [CliRunner().invoke(main, [name, "--help"]).stdout for name in COMMANDS]
     for text in texts:
-        yield from re.findall(r"^ +skspectra (.+?)(?: [>|2].*)?$", text, re.MULTILINE)
+        yield from re.findall(
+            r"^ +skspectra (.+?)(?: (?:[>|]|2>).*)?$", text, re.MULTILINE
+        )
 
 
 def test_the_commands_that_are_shown_can_be_given():

@@ -48,7 +48,7 @@ def test_the_file_is_the_result_and_progress_is_beside_it(meat, run):
     result = run("pretrain meat.csv --out e.safetensors", TINY)
     assert result.stdout == "e.safetensors\n"
     assert "24 spectra of 21 channels" in result.stderr
-    assert len(result.stderr.splitlines()) > 2
+    assert "2/2 epochs, loss " in result.stderr
     quiet = run("pretrain meat.csv --out q.safetensors --quiet", TINY)
     assert (quiet.stdout, quiet.stderr) == ("q.safetensors\n", "")
 
@@ -85,7 +85,7 @@ def test_an_encoder_that_is_there_is_kept_unless_forced(meat, run, monkeypatch):
 
 
 REFUSED = {
-    "no file": ("none.csv", "none.csv: No such file"),
+    "no file": ("none.csv", "none.csv does not exist"),
     "another axis": ("meat.csv shifted.csv", "shifted.csv has 21 channels from 1101"),
     "a folder": ("meat.csv --out folder", "folder is a folder"),
     "below a file": ("meat.csv --out meat.csv/e", "meat.csv is not writable"),
@@ -122,7 +122,7 @@ def test_a_killed_training_goes_on_with_the_same_command(meat, run):
     assert not Path("encoder.safetensors").exists()
     result = run(command)
     assert result.exit_code == 0, result.output
-    assert "oing on" in result.stderr
+    assert "Going on from the checkpoint in running" in result.stderr
     assert run(f"pretrain meat.csv {long} --out uninterrupted").exit_code == 0
     X = channels(meat)
     went_on, whole = load_model("encoder.safetensors"), load_model("uninterrupted")
