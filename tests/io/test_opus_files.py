@@ -4,13 +4,14 @@ import struct
 
 import numpy as np
 import pytest
+from brukeropus.file.constants import STRUCT_3D_INFO_BLOCK
 
 from skspectra.io import read_spectra
 
 X = np.linspace(4000, 400, 13)
 Y = np.sin(np.arange(13.0)).astype("f4")
 ABSORBANCE, SAMPLE = 0b1111 | 4 << 10, 0b0111 | 1 << 10
-STATUS, PARAMETERS = 1 << 4, 10 << 4
+STATUS, PARAMETERS, SERIES = 1 << 4, 10 << 4, 2 << 19
 
 
 def parameters(**known):
@@ -83,6 +84,25 @@ def test_without_a_result_the_single_channel_is_read(read):
         "um",
         "single channel",
     ]
+
+
+def series(rows, n_told=None):
+    """Return a block of spectra over time, each with a block of numbers behind it."""
+    # What stands behind a spectrum is known by no more than its length here.
+    size = struct.calcsize("<" + "".join(e["fmt"] for e in STRUCT_3D_INFO_BLOCK))
+    told = len(rows) if n_told is None else n_told
+    data = struct.pack("<8i", 0, told, 32, rows.shape[1] * 4, size, 1, 0, len(rows) - 1)
+    return data + b"".join(row.tobytes() + bytes(size) for row in rows)
+
+
+def test_a_series_of_spectra(read):
+    rows = np.stack([Y, Y + 1, Y + 2])
+    kind = ABSORBANCE | SERIES
+    spectra = read(opus((kind, series(rows)), (kind | STATUS, status())))
+    np.testing.assert_array_equal(spectra.X, rows)
+    assert spectra.metadata["position"].tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="a series is longer than its block"):
+        read(opus((kind, series(rows, 2**30)), (kind | STATUS, status())))
 
 
 def test_a_file_without_a_spectrum_says_so(read):
