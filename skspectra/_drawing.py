@@ -30,7 +30,7 @@ DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 1)), (0, (8, 2))]
 GREY = "0.55"
 
 _WIDTH_OF_LETTER = 0.55  # mean, in parts of the font size
-_MOST_COLUMNS, _LETTERS_BESIDE = 6, 32
+_MOST_COLUMNS, _LETTERS_BESIDE, _FEWEST_LETTERS = 6, 32, 8
 
 
 def new_axes(figsize):
@@ -103,26 +103,36 @@ def _beside(ax, handles, title):
 
 
 def _above(ax, handles, title):
-    """Return the key above the drawing, with the most columns that fit."""
+    """Return the key above the drawing, as low as it can be."""
     room = _cell(ax).width
     square = ax.get_aspect() != "auto"
     place = {
         "loc": "lower center" if square else "lower left",
         "bbox_to_anchor": (0.5 if square else 0, 1),
     }
-    tries = [(1.0, n) for n in range(min(len(handles), _MOST_COLUMNS) or 1, 0, -1)]
-    for part, n_columns in [*tries, (0.85, 1), (0.7, 1)]:
-        n_letters = max(8, int(part * _letters(ax, room)))
-        legend = _key(ax, handles, title, n_letters, ncols=n_columns, **place)
-        if legend.get_window_extent().width <= room:
-            break
-    return legend
+    tries = []
+    for part in (1.0, 0.85, 0.7):
+        n_letters = max(_FEWEST_LETTERS, int(part * _letters(ax, room)))
+        for n_columns in range(min(len(handles), _MOST_COLUMNS) or 1, 0, -1):
+            for names_in_lines in (False, True):
+                options = {"in_lines": names_in_lines, "ncols": n_columns, **place}
+                box = _key(ax, handles, title, n_letters, **options).get_window_extent()
+                too_wide = max(0.0, box.width - room)
+                tries.append((too_wide, box.height, len(tries), n_letters, options))
+    *_, n_letters, options = min(tries, key=lambda each: each[:3])
+    return _key(ax, handles, title, n_letters, **options)
 
 
-def _key(ax, handles, title, n_letters, **place):
+def _key(ax, handles, title, n_letters, *, ncols, in_lines=False, **place):
+    """Return a key with so many letters in a line of the title.
+
+    Names are as long as that, or in lines that share it among the columns. Beside each
+    name stands its sample, about as wide as five letters.
+    """
+    width = max(_FEWEST_LETTERS, n_letters // (ncols if in_lines else 1) - 5)
     return ax.legend(
         handles,
-        [fill(handle.get_label(), max(8, n_letters - 5)) for handle in handles],
+        [fill(h.get_label(), width, break_long_words=False) for h in handles],
         title="\n".join(fill(line, n_letters) for line in title.split("\n")),
         alignment="left",
         frameon=False,
@@ -132,6 +142,7 @@ def _key(ax, handles, title, n_letters, **place):
         borderaxespad=0.1,
         handletextpad=0.5,
         columnspacing=1.2,
+        ncols=ncols,
         **place,
     )
 
@@ -142,7 +153,7 @@ def _letters(ax, room):
 
     points = FontProperties(size="small").get_size_in_points()
     pixels = points * ax.figure.dpi / 72 * _WIDTH_OF_LETTER
-    return max(8, int(room / pixels))
+    return max(_FEWEST_LETTERS, int(room / pixels))
 
 
 def _cell(ax):
