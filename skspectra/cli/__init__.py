@@ -14,7 +14,18 @@ from skspectra.cli._pretrain import pretrain
 __all__ = ["main"]
 
 
-@click.group(cls=Commands)
+_EPILOG = """\b
+Examples:
+  skspectra compare --quick
+  skspectra fit meat.csv --target fat --groups sample --out fat
+  skspectra predict fat new.csv > predicted.csv
+  skspectra pretrain pool/ --out encoder.safetensors
+
+`skspectra COMMAND --help` has the options, more examples and the exit codes.
+"""
+
+
+@click.group(cls=Commands, epilog=_EPILOG)
 @click.version_option(package_name="skspectra")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug):
