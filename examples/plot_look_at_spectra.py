@@ -11,8 +11,8 @@ the shades of a quantity run from dark to light.
 # %%
 # The spectra
 # -----------
-# As measured, offsets and slopes hide the fat. Behind the normaliser, which is the first
-# step of the pipeline below, it can be seen.
+# As measured, offsets and slopes hide the fat. Behind the normaliser, the first step of
+# the pipeline below, it can be seen.
 
 import matplotlib.pyplot as plt
 from sklearn.pipeline import make_pipeline
