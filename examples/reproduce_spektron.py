@@ -585,7 +585,7 @@ def summarise(runs, part, labels):
             for merit in ("average_precision", "macro_f1"):
                 for n in labels:
                     values = rows.loc[rows["n_labels"] == n, merit]
-                    line[f"{COLUMNS[merit]}@{n}"] = _with_error(values)
+                    line[f"{COLUMNS[merit]} at {n}"] = _with_error(values)
             lines.append({**line, **first})
             first = dict.fromkeys(first, "")
     table = pd.DataFrame(lines)

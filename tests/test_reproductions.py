@@ -168,7 +168,7 @@ def test_spektron_controls_share_the_test_and_one_knows_nothing(
     assert every["spectra"] > every["always yes"] + 0.1
     table = spektron.summarise(runs, "labels", setting.n_labels)
     assert list(table["arm"]) == ["spectra", "always yes"]
-    assert {"AP@4", "AP@20", "F1@96"} < set(table.columns)
+    assert {"AP at 4", "AP at 20", "F1 at 96"} < set(table.columns)
 
 
 def test_spektron_both_encoders_are_of_one_size(spektron, tiny_spektron):
