@@ -3,6 +3,10 @@
 from skspectra.evaluation._baseline import TunedPLS, pls_baseline
 from skspectra.evaluation._compare import compare
 from skspectra.evaluation._comparison import Comparison
+from skspectra.evaluation._displays import (
+    ComparisonDisplay,
+    LabelEfficiencyDisplay,
+)
 from skspectra.evaluation._label_efficiency import (
     LabelEfficiencyCurve,
     label_efficiency_curve,
@@ -15,7 +19,9 @@ from skspectra.evaluation._suite import (
 
 __all__ = [
     "Comparison",
+    "ComparisonDisplay",
     "LabelEfficiencyCurve",
+    "LabelEfficiencyDisplay",
     "TunedPLS",
     "compare",
     "label_efficiency_curve",

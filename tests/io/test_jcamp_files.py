@@ -57,7 +57,7 @@ def test_every_form_of_numbers(read, form):
     assert (row["name"], row["unit"], row["quantity"]) == ("leaf", "cm-1", "ABSORBANCE")
 
 
-@pytest.mark.parametrize("form", set(FORMS) - {"repeated values"})
+@pytest.mark.parametrize("form", sorted(set(FORMS) - {"repeated values"}))
 def test_another_reader_finds_the_same(read, form):
     text = write(FORMS[form])
     other = jcamp.read(io.StringIO(text))
