@@ -10,7 +10,12 @@ import pandas as pd
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
-from skspectra._table_axis import check_columns, column_axis, known_axis
+from skspectra._table_axis import (
+    check_columns,
+    check_fitted_columns,
+    column_axis,
+    known_axis,
+)
 
 __all__ = [
     "SMALLEST",
@@ -162,7 +167,7 @@ def check_spectra(
         X = _numbers(X, "X")
         _refuse_double_columns(X)
         if not reset:
-            check_columns(X, known_axis(estimator), type(estimator).__name__)
+            check_fitted_columns(X, estimator)
         if getattr(X, "ndim", 2) > 2:
             raise ValueError(
                 f"Expected 2D array, got {X.ndim}D array of shape {tuple(X.shape)} "

@@ -44,6 +44,49 @@ def without_gaps(x, patch_size, first_row=0):
     return np.where(unseen, x.dtype.type(0), x), missing
 
 
+def check_some_can_be_hidden(missing=None):
+    """Refuse to train on spectra of which nothing can be hidden: the loss would be 0.
+
+    Parameters
+    ----------
+    missing : bool ndarray of shape (n_samples, n_tokens), default=None
+        True for patches that are not there.
+
+    Raises
+    ------
+    ValueError
+        If no spectrum has two.
+    """
+    if missing is not None and (~missing).sum(axis=1).max() < 2:
+        raise ValueError(
+            "X must have a spectrum with two patches without a missing channel, to "
+            "hide one and see the other. Got none. Lower patch_size, or keep random "
+            "weights by max_epochs=0."
+        )
+
+
+def check_all_can_be_hidden(missing=None):
+    """Refuse to score spectra of which nothing can be hidden.
+
+    Parameters
+    ----------
+    missing : bool ndarray of shape (n_samples, n_tokens), default=None
+        True for patches that are not there.
+
+    Raises
+    ------
+    ValueError
+        If one of them has less than two.
+    """
+    few = np.zeros(1, dtype=bool) if missing is None else (~missing).sum(axis=1) < 2
+    if few.any():
+        raise ValueError(
+            "X must have two patches without a missing channel in each spectrum, to "
+            f"hide one and see the other. Got one in {few.sum()} of {len(few)} "
+            f"spectra, the first in row {few.argmax()}."
+        )
+
+
 def draw_hidden(missing, mask_ratio, random_state):
     """Choose patches to hide, of those that are there, and never the last of them.
 

@@ -19,7 +19,13 @@ from skspectra._callbacks import (
 )
 from skspectra._inference import check_training_device, embed, hidden_errors, rebuild
 from skspectra._inputs import check_columns, check_spectra
-from skspectra._patches import draw_hidden, patches_of, without_gaps
+from skspectra._patches import (
+    check_all_can_be_hidden,
+    check_some_can_be_hidden,
+    draw_hidden,
+    patches_of,
+    without_gaps,
+)
 from skspectra._pickling import PicklableEstimator
 from skspectra._provenance import provenance
 from skspectra._scaling import centre_and_scale, scale_spectra
@@ -402,9 +408,12 @@ class MaskedSpectralPretrainer(
         learnt = {"x_axis_": x_axis, "patch_size_": patch_size}
         learnt |= {"n_tokens_": count_tokens(n_channels, patch_size)}
         learnt |= {"mean_": mean, "scale_": scale}
+        read = without_gaps(scale_spectra(X, mean, scale), patch_size)
+        if self.max_epochs:
+            check_some_can_be_hidden(*read[1:])
         result = train(
             lambda: self._objective(X.shape, patch_size, mask_ratio, transport),
-            *without_gaps(scale_spectra(X, mean, scale), patch_size),
+            *read,
             seed=generator(seed).randint(2**31 - 1),
             described={n: v for n, v in parameters.items() if n not in _MAY_CHANGE}
             | {"random_state": seed, "mean": mean, "scale": scale},
@@ -654,11 +663,5 @@ class MaskedSpectralPretrainer(
     def _errors(self, X):
         """Return the mean squared errors of hidden channels, and those of zeros."""
         x, *missing = self._read(self._check_spectra(X))
-        few = (~missing[0]).sum(axis=1) < 2 if missing else np.zeros(len(x), dtype=bool)
-        if few.any():
-            raise ValueError(
-                "X must have two patches without a missing channel in each spectrum, "
-                f"to hide one and see the other. Got one in {few.sum()} of {len(x)} "
-                f"spectra, the first in row {few.argmax()}."
-            )
+        check_all_can_be_hidden(*missing)
         return hidden_errors(self.module_, x, *missing, device=self.device)

@@ -33,6 +33,8 @@ def centre_and_scale(X):
         check_unit(X, "X")
         mean = X.mean(axis=0)
         scale = float(np.sqrt(np.mean((X - mean) ** 2)))
+    elif not there.any():
+        return np.full(X.shape[1], np.nan), 1.0
     else:
         check_unit(X[there], "X")
         n_there = there.sum(axis=0)

@@ -128,7 +128,9 @@ class SupervisedModel(CallbackMixin, PicklableEstimator, BaseEstimator):
         if self.x_axis_ is None:
             self.x_axis_ = known_axis(pretrainer)
         labelled = np.flatnonzero(~np.isnan(y).all(axis=1))
-        x, y = self._scaled_spectra(X[labelled]), y[labelled]
+        x = self._scaled_spectra(X)
+        self._read(x)  # while its rows are those of the user, for an error names one
+        x, y = x[labelled], y[labelled]
         groups = None if groups is None else groups[labelled]
         if validation is not None:
             validation = self._scaled_spectra(validation[0]), validation[1]

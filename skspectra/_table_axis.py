@@ -13,6 +13,7 @@ __all__ = [
     "axis_names",
     "axis_of",
     "check_columns",
+    "check_fitted_columns",
     "column_axis",
     "is_sorted",
     "known_axis",
@@ -188,6 +189,31 @@ def check_columns(X, x_axis, owner):
     )
 
 
+def check_fitted_columns(X, estimator):
+    """Refuse a table whose numeric column names are not those of a fit.
+
+    Parameters
+    ----------
+    X : object
+        What the user passed.
+    estimator : estimator
+        Fitted. If on channels without an axis, then names that are 0, 1, 2, … in
+        another order, as pandas leaves them to reversed columns, are refused too.
+
+    Raises
+    ------
+    ValueError
+        As `check_columns` does.
+    """
+    axis = known_axis(estimator)
+    if axis is None and hasattr(estimator, "x_axis_"):
+        columns = _numeric_names(X)
+        if columns is not None and len(columns) == estimator.n_features_in_:
+            counted = np.arange(len(columns))
+            axis = counted if np.array_equal(np.sort(columns), counted) else None
+    check_columns(X, axis, type(estimator).__name__)
+
+
 def same_axis(columns, axis):
     """Return whether positions are an axis, but for the rounding of their names.
 
@@ -217,6 +243,8 @@ def _ends(axis):
 
 def _difference(columns, axis, owner):
     """Return in which way columns differ from an axis, and the remedy."""
+    if not np.isfinite(columns).all():
+        return "some are no positions. Name each column of X by its position."
     if same_axis(columns[::-1], axis):
         return "they are reversed. Turn them round: X[X.columns[::-1]]."
     if same_axis(np.sort(columns), np.sort(axis)):

@@ -263,7 +263,8 @@ def _comparable(value):
     if isinstance(value, Number):
         return value.item() if isinstance(value, np.generic) else value
     array = np.asarray(value, dtype=np.float64)
-    return array.tolist() if array.size <= 8 else fingerprint(array)
+    short = array.size <= 8 and not np.isnan(array).any()  # NaN is unlike itself
+    return array.tolist() if short else fingerprint(array)
 
 
 def _keep(net, folder, found, origin, every):

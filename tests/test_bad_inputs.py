@@ -779,6 +779,12 @@ AXES = [
         lambda: frame(1e7 / AXIS),
         says="9090.91 to 8695.65.*AxisResampler.*one is in nm and the other in cm-1",
     ),
+    Case(
+        52,
+        "no number",
+        lambda: frame(np.where(AXIS == 1110, np.nan, AXIS)),
+        says="1100 to 1150.*some are no positions",
+    ),
     Case(52, "whole numbers", lambda: frame(range(1, 7)), says="1 to 6.*1100 to 1150"),
 ]
 
@@ -791,6 +797,15 @@ def test_numeric_columns_are_compared_with_those_of_fit(name, case):
     expected = answer(model, X)
     assert_allclose(answer(model, frame(AXIS + 1e-9)), expected)
     assert_allclose(answer(model, frame()), expected)  # counted: no axis
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_row_47_counted_columns_in_another_order_are_not_those_of_fit(name):
+    for counted in (X, frame()):
+        model = fit(name, counted)
+        with pytest.raises(ValueError, match=r"from 5 to 0.*from 0 to 5.*reversed"):
+            answer(model, frame().iloc[:, ::-1])
+        assert_allclose(answer(model, frame()), answer(model, X))
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -29,6 +29,7 @@ from skspectra.nn import (
     MaskedAutoencoder,
     ReconstructionObjective,
     SpectralEncoder,
+    augment,
     hidden_channels,
     spare_one,
     visible_slots,
@@ -112,6 +113,24 @@ def test_an_encoder_sees_nothing_of_what_is_missing(options):
     assert_allclose(tokens[3:].detach(), encoder(x[3:]).detach(), atol=1e-12)
     mean = tokens[1, :5].mean(dim=0)
     assert_allclose(encoder.embed(x, missing)[1].detach(), mean.detach())
+
+
+def test_augmentation_does_not_look_across_a_gap():
+    x = torch.randn(6, 30, dtype=torch.float64)
+    missing = torch.zeros(6, 30, dtype=torch.bool)
+    missing[:, 8:12] = missing[0, 28:] = missing[1, :4] = missing[1, 5:8] = True
+
+    def disturbed(x, *gaps):
+        torch.manual_seed(0)
+        return augment(x, 1.0, *gaps)
+
+    near = disturbed(torch.where(missing, 0.0, x), missing)
+    far = disturbed(torch.where(missing, 50.0, x), missing)
+    assert torch.equal(near[~missing], far[~missing])
+    # Beside a gap it is as if the spectrum went straight on.
+    straight = x.clone()
+    straight[:, 8] = 2 * x[:, 7] - x[:, 6]
+    assert_allclose(near[3, :8], disturbed(straight)[3, :8], rtol=1e-12)
 
 
 def test_an_encoder_that_drops_reads_a_spectrum_like_one_that_ends_earlier():
@@ -267,6 +286,30 @@ def test_a_spectrum_without_a_whole_patch_is_named(method):
     assert method == "fit" or hasattr(model, "module_")
 
 
+def test_the_row_named_is_the_users_among_unlabelled_and_validation_rows():
+    empty, y = X.copy(), Y.astype(float)
+    empty[25, ::2], y[:10] = np.nan, np.nan
+    frozen = FrozenEstimator(pretrainer(max_epochs=0).fit(X))
+    model = SpectralRegressor(frozen, max_epochs=1, early_stopping=True, random_state=0)
+    with pytest.raises(ValueError, match=r"Got none in 1 of 40 spectra, .* row 25\."):
+        model.fit(empty, y)
+
+
+def test_spectra_without_any_channel_are_refused_without_further_warnings():
+    with pytest.raises(ValueError, match="Got none in 40 of 40 spectra"):
+        pretrainer().fit(np.full_like(X, np.nan))
+
+
+def test_spectra_of_which_nothing_can_be_hidden_teach_nothing():
+    lone = X.copy()
+    lone[:, 4:] = np.nan
+    with pytest.raises(ValueError, match="two patches without a missing channel"):
+        pretrainer().fit(lone)
+    assert np.isfinite(pretrainer(max_epochs=0).fit(lone).transform(lone)).all()
+    lone[3] = X[3]  # one is enough
+    assert pretrainer(max_epochs=1, batch_size=50).fit(lone).loss_curve_[0] > 0
+
+
 def test_entropic_transport_needs_whole_spectra():
     model = pretrainer(loss="mse+sinkhorn")
     with pytest.raises(ValueError, match="X contains NaN"):
@@ -319,7 +362,8 @@ def test_early_stopping_with_gaps_on_either_side():
         assert np.isfinite(model.validation_scores_).all()
 
 
-def test_a_training_with_gaps_goes_on_from_its_checkpoint(tmp_path):
+@pytest.mark.parametrize("n_channels", [6, 30])
+def test_a_training_with_gaps_goes_on_from_its_checkpoint(n_channels, tmp_path):
     class Stop(Exception):
         pass
 
@@ -330,12 +374,14 @@ def test_a_training_with_gaps_goes_on_from_its_checkpoint(tmp_path):
             if len(net.history) == 3:
                 raise Stop
 
-    model = pretrainer(max_epochs=6, checkpoint_dir=tmp_path)
+    gaps = X[:, :n_channels].copy()
+    gaps[:, 0] = gaps[::3, 3] = np.nan  # the first in all, so its mean is NaN too
+    model = pretrainer(patch_size=2, max_epochs=6, checkpoint_dir=tmp_path)
     with pytest.raises(Stop):
-        clone(model).set_params(callbacks=[Interrupt()]).fit(WITH_GAPS)
-    resumed = clone(model).fit(WITH_GAPS)
-    whole = pretrainer(max_epochs=6).fit(WITH_GAPS)
-    assert_array_equal(resumed.transform(WITH_GAPS), whole.transform(WITH_GAPS))
+        clone(model).set_params(callbacks=[Interrupt()]).fit(gaps)
+    resumed = clone(model).fit(gaps)
+    whole = pretrainer(patch_size=2, max_epochs=6).fit(gaps)
+    assert_array_equal(resumed.transform(gaps), whole.transform(gaps))
 
 
 def test_models_of_gaps_are_saved_and_loaded(tmp_path):

@@ -2,7 +2,9 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
+from skspectra.nn._autoencoder import hidden_channels
 from skspectra.nn._encoder import SpectralEncoder
 from skspectra.nn._losses import (
     masked_binary_cross_entropy,
@@ -170,11 +172,14 @@ class PredictionObjective(nn.Module):
             The loss.
         """
         if self.training and self.augmentation:
-            x = augment(x, self.augmentation)
+            gaps = missing
+            if missing is not None:
+                gaps = hidden_channels(missing, self.predictor.encoder)
+            x = augment(x, self.augmentation, gaps)
         return _LOSSES[self.loss](self.predictor(x, missing), y, ~y.isnan())
 
 
-def augment(x: Tensor, strength: float) -> Tensor:
+def augment(x: Tensor, strength: float, missing: Tensor | None = None) -> Tensor:
     """Disturb spectra as instruments and sample presentation do.
 
     Each spectrum draws a gain, an offset, a slope, a shift of the axis and
@@ -188,6 +193,9 @@ def augment(x: Tensor, strength: float) -> Tensor:
         Spectra.
     strength : float
         Multiplies all five standard deviations.
+    missing : bool Tensor of shape (batch, n_channels), optional
+        True for channels that are not there: what is beside them is not shifted by
+        them, and what becomes of them means nothing.
 
     Returns
     -------
@@ -199,7 +207,17 @@ def augment(x: Tensor, strength: float) -> Tensor:
         strength * torch.randn(4, batch, 1, device=x.device, dtype=x.dtype)
     ).unbind()
     # A shift below one channel is its first-order term: shift times derivative.
-    moved = 0.5 * shift * torch.gradient(x, dim=1)[0] if n_channels > 1 else 0.0
+    moved = 0.5 * shift * _derivative(x, missing) if n_channels > 1 else 0.0
     line = torch.linspace(-1.0, 1.0, n_channels, device=x.device, dtype=x.dtype)
     noise = 0.01 * strength * torch.randn_like(x)
     return (1 + 0.1 * gain) * (x + moved) + 0.1 * offset + 0.1 * slope * line + noise
+
+
+def _derivative(x: Tensor, missing: Tensor | None) -> Tensor:
+    """Return the mean of the steps from and to a channel, as far as they are there."""
+    if missing is None:
+        return torch.gradient(x, dim=1)[0]
+    there = ~(missing[:, 1:] | missing[:, :-1])
+    steps = torch.where(there, x.diff(dim=1), 0.0)
+    n_steps = pad(there, (1, 0)).to(x.dtype) + pad(there, (0, 1))
+    return (pad(steps, (1, 0)) + pad(steps, (0, 1))) / n_steps.clamp(min=1)
