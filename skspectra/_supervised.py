@@ -254,9 +254,9 @@ class SupervisedModel(CallbackMixin, PicklableEstimator, BaseEstimator):
         if self.pooling == "concatenate" and result.loss_curve:
             features = self._forward(predictor.features, x, *missing)
             means = token_means(features, predictor.encoder.n_tokens, *missing)
-            # What stood for a missing token in training, the map was trained with.
-            for n_missing in (array.sum(axis=0)[:, None] for array in missing):
-                means = np.where(n_missing, predictor.fillers, means)
+            if missing:  # what stood for a token in training, the map was trained with
+                trained = missing[0].any(axis=0)[:, None]
+                means = np.where(trained, predictor.fillers, means)
             predictor.set_fillers(means)
         self.loss_curve_ = result.loss_curve
         self.validation_scores_ = [-loss for loss in result.validation_curve]
