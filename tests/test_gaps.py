@@ -22,6 +22,8 @@ from skspectra import (
     load_model,
     save_model,
 )
+from skspectra._inference import rebuild
+from skspectra._patches import without_gaps
 from skspectra._provenance import hash_rows, were_among
 from skspectra.datasets import make_nir_mixtures
 from skspectra.inspection import saliency_map
@@ -174,6 +176,34 @@ def test_the_loss_and_its_gradient_ignore_what_is_missing(masking, options):
     assert loss(x)[0] > 0
 
 
+@each_encoder
+def test_the_loss_counts_what_was_hidden_and_is_there(options, monkeypatch):
+    module, counted = autoencoder(**options), []
+
+    def transport(rebuilt, x, counts):
+        counted.append(counts)
+        return rebuilt.sum() * 0
+
+    objective = ReconstructionObjective(module, 0.5, transport=transport)
+    x = torch.randn(4, 30, dtype=torch.float64)
+    mask = torch.arange(8) % 2 == torch.tensor([[0], [1], [0], [0]])
+    missing = torch.zeros(4, 8, dtype=torch.bool)
+    missing[1, :5] = missing[2, 1:] = missing[3, 4] = True  # of 2 only what is hidden
+    kept = (~mask).nonzero()[:, 1].view(4, -1)
+    monkeypatch.setattr(objective, "draw_mask", lambda x: (mask, kept))
+    loss = objective(
+        torch.where(hidden_channels(missing, module.encoder), 0.0, x), missing
+    )
+    errors = []
+    for i in (0, 1, 3):
+        hidden = (mask | missing)[i : i + 1]
+        counts = hidden_channels((mask & ~missing)[i : i + 1], module.encoder)
+        errors.append((module(x[i : i + 1], hidden) - x[i : i + 1])[counts])
+        assert torch.equal(counted[0][i : i + 1], counts)
+    assert not counted[0][2].any()
+    assert_allclose(loss.item(), torch.cat(errors).square().mean().item())
+
+
 def test_a_mask_leaves_something_to_see_and_hides_only_what_is_there():
     torch.manual_seed(0)
     mask = torch.rand(500, 8) < 0.7
@@ -267,6 +297,47 @@ def test_what_is_missing_is_rebuilt():
     assert_array_equal(found.reconstruction[~found.hidden], true[~found.hidden])
 
 
+def test_as_much_is_hidden_as_was_asked_of_what_is_there():
+    there = 8 - np.ceil(in_patches_with_gaps().sum(axis=1) / WIDTH)
+    for ratio in (0.05, 0.5, 0.95):
+        model = pretrainer(max_epochs=0, mask_ratio=0.5).fit(X)
+        hidden = model.set_params(mask_ratio=ratio).reconstruct(WITH_GAPS).hidden
+        assert hidden[in_patches_with_gaps()].all()
+        n_hidden = np.ceil(hidden.sum(axis=1) / WIDTH) - (8 - there)
+        expected = np.clip(np.round(ratio * there), np.minimum(1, there - 1), there - 1)
+        assert_array_equal(n_hidden, expected)
+        assert n_hidden[7] == 0  # the last one is to be seen
+
+
+def test_scores_are_means_over_what_is_there(monkeypatch):
+    model = pretrainer(max_epochs=0).fit(X)
+    rebuilding = model.module_.to_patch
+    torch.nn.init.zeros_(rebuilding.weight)
+    torch.nn.init.ones_(rebuilding.bias)  # rebuilds 1, whatever it sees
+    masks = []
+
+    def listening(autoencoder, x, mask, device):
+        masks.append(mask)
+        return rebuild(autoencoder, x, mask, device)
+
+    monkeypatch.setattr("skspectra._inference.rebuild", listening)
+    enough = GAPS.sum(axis=1) < 20
+    gaps = in_patches_with_gaps()[enough]
+    x = np.where(gaps, np.nan, (X[enough] - model.mean_) / model.scale_)
+    errors, squares = np.nanmean((x - 1) ** 2, axis=1), np.nanmean(x**2, axis=1)
+    found = model.score_samples(WITH_GAPS[enough])
+    assert_allclose(found, -errors, rtol=1e-5)
+    score = model.score(WITH_GAPS[enough])
+    assert_allclose(score, 1 - errors.mean() / squares.mean(), rtol=1e-5)
+    # Of what is there, one half and then the other.
+    missing = gaps[:, ::WIDTH]
+    n_there = (~missing).sum(axis=1)
+    for mask, other in zip(masks[::2], masks[1::2], strict=True):
+        assert_array_equal(mask & other, missing)
+        assert (mask | other).all()
+        assert_array_equal((mask & ~missing).sum(axis=1), n_there // 2)
+
+
 def test_scores_count_what_is_there_and_need_two_patches():
     model = pretrainer(max_epochs=30, lr=1e-2).fit(X)
     assert model.score(WITH_GAPS[GAPS.sum(axis=1) < 20]) > 0.1
@@ -293,6 +364,26 @@ def test_the_row_named_is_the_users_among_unlabelled_and_validation_rows():
     model = SpectralRegressor(frozen, max_epochs=1, early_stopping=True, random_state=0)
     with pytest.raises(ValueError, match=r"Got none in 1 of 40 spectra, .* row 25\."):
         model.fit(empty, y)
+
+
+def test_the_row_named_counts_from_the_first_of_a_large_table():
+    model, many = pretrainer(max_epochs=0).fit(X), np.tile(X, (10, 1))
+    many[325, ::2] = np.nan
+    with pytest.raises(ValueError, match=r"Got none in .* row 325\."):
+        model.transform(many)
+
+
+@pytest.mark.parametrize("unit", [1e-150, 1e150])
+def test_units_whose_squares_vanish_or_overflow_are_refused_with_gaps_too(unit):
+    with pytest.raises(ValueError, match="Rescale it"):
+        pretrainer(max_epochs=0).fit(unit * WITH_GAPS)
+
+
+def test_nothing_of_a_patch_with_a_gap_is_passed_on():
+    x, missing = without_gaps(elsewhere(9.0), WIDTH)
+    assert (x[in_patches_with_gaps()] == 0).all()
+    assert_array_equal(x[~in_patches_with_gaps()], X[~in_patches_with_gaps()])
+    assert_array_equal(missing, in_patches_with_gaps()[:, ::WIDTH])
 
 
 def test_spectra_without_any_channel_are_refused_without_further_warnings():
@@ -332,6 +423,53 @@ def test_predictions_ignore_patches_with_gaps(options, strategy, pooling):
     assert_array_equal(
         classes.predict_proba(elsewhere(0.0)), classes.predict_proba(elsewhere(5.0))
     )
+
+
+@each_encoder
+def test_the_mean_token_of_training_spectra_stands_for_a_missing_one(options):
+    frozen = FrozenEstimator(pretrainer(max_epochs=1, **options).fit(X))
+    settings = dict(max_epochs=2, lr=1e-2, random_state=0)
+    probe = SpectralRegressor(frozen, strategy="probe").fit(WITH_GAPS, Y)
+    tuned = SpectralRegressor(frozen, **settings).fit(elsewhere(0.0), Y)
+    cut = np.where(np.isin(np.arange(30) // WIDTH, (1, 2)), WITH_GAPS, X)
+    cut[7] = X[7]
+    partly = SpectralRegressor(frozen, **settings).fit(cut, Y)
+
+    def means(model, X):
+        scaled = (X - frozen.mean_) / frozen.scale_
+        missing = np.isnan(np.pad(scaled, ((0, 0), (0, 2)))).reshape(40, 8, WIDTH)
+        x, missing = torch.tensor(np.nan_to_num(scaled)), missing.any(axis=2)
+        with torch.no_grad():
+            tokens = model.module_.double().encoder.present(x, torch.tensor(missing))
+        return np.nanmean(np.where(missing[..., None], np.nan, tokens), axis=0)
+
+    # The map was fitted to what it reads: its errors have no mean.
+    assert_allclose(probe.predict(WITH_GAPS).mean(axis=0), Y.mean(axis=0), rtol=1e-5)
+    of_probe = means(probe, WITH_GAPS)
+    assert_allclose(probe.module_.fillers, of_probe, atol=1e-5)
+    # What stood for a token in training stays; others follow the encoder as tuned.
+    assert_allclose(tuned.module_.fillers[1:], of_probe[1:], atol=1e-5)
+    followed = means(partly, cut)
+    others = [0, *range(3, 8)]
+    assert_allclose(partly.module_.fillers[others], followed[others], atol=1e-5)
+    assert np.abs(partly.module_.fillers.numpy() - followed)[[1, 2]].max() > 1e-3
+    # And that is what is read.
+    x, missing = torch.zeros(1, 30).double(), torch.eye(8, dtype=torch.bool)[[2]]
+    read = probe.module_.double().features(x, missing).view(8, -1)
+    assert torch.equal(read[2], probe.module_.fillers[2])
+
+
+def test_early_stopping_judges_by_what_is_there():
+    model = SpectralRegressor(
+        pretrainer(max_epochs=0),
+        pooling="mean",
+        early_stopping=True,
+        max_epochs=10,
+        lr=1e-2,
+        random_state=0,
+    ).fit(X[:30], Y[:30], X_val=WITH_GAPS[30:], y_val=Y[30:])
+    error = (model.predict(WITH_GAPS[30:]) - Y[30:]) / model.y_scale_
+    assert_allclose(max(model.validation_scores_), -np.mean(error**2), rtol=1e-4)
 
 
 def test_dead_pixels_of_new_spectra_cost_less_than_those_filled_with_means():
