@@ -29,8 +29,10 @@ from skspectra.datasets import make_nir_mixtures
 from skspectra.inspection import saliency_map
 from skspectra.nn import (
     MaskedAutoencoder,
+    PredictionObjective,
     ReconstructionObjective,
     SpectralEncoder,
+    SpectralPredictor,
     augment,
     hidden_channels,
     spare_one,
@@ -146,6 +148,21 @@ def test_an_encoder_that_drops_reads_a_spectrum_like_one_that_ends_earlier():
     assert_allclose(
         whole.embed(x, missing).detach(), short.embed(x[:, :20]).detach(), atol=1e-12
     )
+
+
+def test_fine_tuning_with_augmentation_ignores_what_is_missing():
+    predictor = SpectralPredictor(autoencoder().encoder, 2, "concatenate").double()
+    torch.nn.init.normal_(predictor.head.weight)
+    x, missing = torch.randn(6, 30, dtype=torch.float64), torch.rand(6, 8) < 0.4
+    missing[:, 3] = False
+    unseen = hidden_channels(missing, predictor.encoder)
+
+    def loss(value):
+        torch.manual_seed(0)
+        objective = PredictionObjective(predictor, 1.0)
+        return objective(torch.where(unseen, value, x), torch.ones(6, 2), missing)
+
+    assert loss(0.0) == loss(50.0) > 0
 
 
 @each_encoder
