@@ -115,7 +115,9 @@ def rebuild(description: Mapping, weights: Mapping[str, np.ndarray]) -> nn.Modul
     """
     skeleton = _skeleton(json.dumps(description, sort_keys=True))
     expected = skeleton.state_dict()
-    if "fillers" in expected:  # early files, of spectra without gaps, have none
+    # Early files, of spectra without gaps, have none.
+    lacks_fillers = "fillers" in expected and "fillers" not in weights
+    if lacks_fillers:
         none = np.zeros(tuple(expected["fillers"].shape), dtype=np.float32)
         weights = {"fillers": none, **weights}
     _check_weights(expected, weights)
@@ -124,7 +126,12 @@ def rebuild(description: Mapping, weights: Mapping[str, np.ndarray]) -> nn.Modul
         tensor = torch.tensor(weights[name])
         return nn.Parameter(tensor) if isinstance(blank, nn.Parameter) else tensor
 
-    return replace_tensors(skeleton, weight)
+    module = replace_tensors(skeleton, weight)
+    if lacks_fillers:  # those of the mean spectrum are the nearest to mean tokens
+        with torch.no_grad():
+            mean = torch.zeros(1, module.encoder.n_channels)
+            module.set_fillers(module.encoder(mean)[0])
+    return module
 
 
 @lru_cache(maxsize=8)

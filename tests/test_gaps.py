@@ -23,6 +23,8 @@ from skspectra import (
     save_model,
 )
 from skspectra._inference import rebuild
+from skspectra._modules import describe
+from skspectra._modules import rebuild as rebuild_module
 from skspectra._patches import without_gaps
 from skspectra._provenance import hash_rows, were_among
 from skspectra.datasets import make_nir_mixtures
@@ -281,6 +283,23 @@ def test_means_and_scale_are_those_of_what_is_there():
     assert_allclose(model.scale_, np.sqrt(np.nanmean((WITH_GAPS - model.mean_) ** 2)))
 
 
+def test_gaps_are_told_by_whatever_a_table_has_for_them():
+    model = pretrainer(max_epochs=1).fit(WITH_GAPS)
+    objects = WITH_GAPS.astype(object)
+    objects[GAPS] = np.resize([None, pd.NA, np.nan], GAPS.sum())
+    none = np.where(GAPS, None, WITH_GAPS)
+    tables = [
+        objects,
+        pd.DataFrame(objects),
+        pd.DataFrame(WITH_GAPS).astype("Float64"),
+        pd.DataFrame(objects).astype({5: "Float64"}),
+        none.tolist(),
+    ]
+    for table in tables:
+        assert_array_equal(model.transform(table), model.transform(WITH_GAPS))
+        assert_array_equal(clone(model).fit(table).mean_, model.mean_)
+
+
 def test_a_channel_that_no_training_spectrum_has_is_never_seen():
     cut = X.copy()
     cut[:, 8:12] = np.nan  # a water band, cut out of all spectra
@@ -422,6 +441,10 @@ def test_entropic_transport_needs_whole_spectra():
     model = pretrainer(loss="mse+sinkhorn")
     with pytest.raises(ValueError, match="X contains NaN"):
         model.fit(WITH_GAPS)
+    fitted = clone(model).set_params(max_epochs=0).fit(X - X.min())
+    for method in (fitted.transform, fitted.score, fitted.reconstruct):
+        with pytest.raises(ValueError, match="X contains NaN"):
+            method(WITH_GAPS)
     assert not model.__sklearn_tags__().input_tags.allow_nan
     assert not SpectralRegressor(model).__sklearn_tags__().input_tags.allow_nan
 
@@ -550,6 +573,18 @@ def test_models_of_gaps_are_saved_and_loaded(tmp_path):
     loaded = load_model(tmp_path / "model.safetensors")
     assert_array_equal(loaded.predict(cut), model.predict(cut))
     assert_array_equal(loaded.predict(X), model.predict(X))
+
+
+def test_the_token_of_the_mean_spectrum_stands_for_a_missing_one_in_early_models():
+    model = SpectralRegressor(pretrainer(), strategy="probe").fit(X, Y)
+    module = model.module_
+    description, weights = describe(module)
+    del weights["fillers"]
+    early = rebuild_module(description, weights)
+    mean_spectrum = torch.zeros(1, 30)
+    with torch.no_grad():
+        assert_allclose(early.fillers, module.encoder(mean_spectrum)[0], atol=1e-6)
+        assert torch.equal(early(mean_spectrum), module(mean_spectrum))
 
 
 def test_pipelines_grids_and_folds_take_gaps():
