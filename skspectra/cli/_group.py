@@ -95,7 +95,17 @@ def aside():
 def put(text):
     """Print a result, the only thing that goes to the standard output."""
     try:
-        click.echo(text)
+        try:
+            click.echo(text)
+        except UnicodeEncodeError as error:
+            # What is written into files on Windows, and has no place for every letter.
+            code = sys.stdout.encoding
+            click.echo(str(text).encode(code, "backslashreplace").decode(code))
+            letters = error.object[error.start : error.end]
+            say(
+                f"Note: the standard output is {code}, which has no {letters!r}; it "
+                "was written as escapes. PYTHONUTF8=1 in the environment writes UTF-8."
+            )
     except BrokenPipeError as error:
         raise _NoReader from error
 

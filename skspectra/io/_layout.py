@@ -90,6 +90,8 @@ def find_layout(lines):
             continue
         cells = [split(line, mark) for line in sample]
         first, last = _longest_run(cells)
+        if mark == " " and _is_separated(sample[first:last], separator, best[0]):
+            continue
         filled = [cell for row in cells[first:last] for cell in row if cell]
         n_numbers = sum(map(is_number, filled))
         large = last - first >= 2 or len(filled) >= _WIDE
@@ -108,6 +110,17 @@ def find_layout(lines):
     fields, told = _fields(lines[:above])
     last = _end(lines, last, separator, width)
     return Layout(separator, names, first, last, unit or told, fields)
+
+
+def _is_separated(rows, separator, share):
+    """Whether rows are tables by a mark already, with spaces inside of their cells.
+
+    "Oat 1" would be a name and a number more. A comma may be a decimal one, which makes
+    no more than half of the cells numbers.
+    """
+    if separator is None or (separator == "," and share <= 0.5):
+        return False
+    return all(separator in row for row in rows)
 
 
 def _check_whole(lines, first, separator, width):

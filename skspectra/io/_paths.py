@@ -32,20 +32,26 @@ def find_files(paths):
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
     files, missing = {}, []
-    for path in map(Path, paths):
-        found = _below(path)
-        if not found:
+    for path in paths:
+        if not os.fspath(path):  # Path("") would be the folder where one is
+            raise ValueError("A path must not be empty.")
+        path, n_missing = Path(path), len(missing)
+        found = _below(path, missing)
+        if not found and len(missing) == n_missing:
             missing.append((str(path), _reason(path)))
         files |= dict.fromkeys(found)
     return list(files), missing
 
 
-def _below(path):
+def _below(path, missing):
+    """Return the files that a path stands for; note those that lead nowhere."""
     if path.is_dir():
         found = []
-        for folder, folders, names in os.walk(path):
+        for folder, folders, names in os.walk(path, onerror=_note_in(missing)):
             folders[:] = [name for name in folders if not _is_litter(name)]
             found += [Path(folder, name) for name in names if not _is_litter(name)]
+        lost = [each for each in found if each.is_symlink() and not each.exists()]
+        missing += [(str(each), f"{each} is a link to nothing.") for each in lost]
         return sorted((each for each in found if each.is_file()), key=_as_counted)
     if path.is_file():
         return [path]
@@ -53,6 +59,14 @@ def _below(path):
         return []
     found = map(Path, glob.glob(str(path), recursive=True))
     return sorted((each for each in found if each.is_file()), key=_as_counted)
+
+
+def _note_in(missing):
+    def note(error):
+        reason = f"{error.filename} cannot be opened: {error.strerror}."
+        missing.append((str(error.filename), reason))
+
+    return note
 
 
 def _is_litter(name):

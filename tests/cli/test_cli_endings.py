@@ -1,6 +1,7 @@
 """How commands end: exit codes, one line for an error, what Tab offers."""
 
 import errno
+import io
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 
 from skspectra import MaskedSpectralPretrainer
 from skspectra.cli import main
+from skspectra.cli._group import put
 
 PROGRAM = [
     sys.executable,
@@ -56,6 +58,15 @@ def test_debug_shows_where_and_changes_no_code(meat, run, monkeypatch):
     result = run("--debug pretrain none.csv --quiet", TINY)
     assert result.exit_code == 3
     assert "Traceback" in result.stderr and "FileNotFoundError" in result.stderr
+
+
+def test_letters_that_the_output_has_not_are_escaped_and_told(monkeypatch, capfd):
+    pipe = io.TextIOWrapper(io.BytesIO(), encoding="cp1251", newline="")
+    monkeypatch.setattr(sys, "stdout", pipe)
+    put("R²  0.9\nж")
+    assert pipe.buffer.getvalue() == "R\\xb2  0.9\nж\n".encode("cp1251")
+    told = capfd.readouterr().err
+    assert "cp1251" in told and "PYTHONUTF8=1" in told
 
 
 def test_an_error_without_words_is_named(meat, run, monkeypatch):

@@ -109,6 +109,30 @@ def test_a_path_that_is_not_there_is_listed_beside_those_that_are(folder):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no named pipes")
+def test_an_empty_path_is_not_the_folder_where_one_is(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    with pytest.raises(ValueError, match="must not be empty"):
+        read_spectra(["", "day"])
+
+
+def test_what_leads_nowhere_below_a_folder_is_listed(folder, monkeypatch):
+    link = folder / "day" / "archive.csv"
+    link.symlink_to(folder / "gone.csv")
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("later"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.warns(UserWarning, match="2 files were not read, 6 were"):
+        spectra = read_spectra(folder)
+    reasons = dict(spectra.unreadable)
+    assert "is a link to nothing" in reasons[str(link)]
+    assert "Permission denied" in reasons[str(folder / "day" / "later")]
+
+
 def test_a_pipe_is_not_waited_for(folder):
     os.mkfifo(folder / "pipe")
     assert len(read_spectra(folder).X) == 12

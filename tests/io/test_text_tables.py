@@ -111,6 +111,26 @@ def test_other_columns_of_a_table_are_metadata(read):
     np.testing.assert_array_equal(spectra.metadata["fat"], [1.5, 2, 3, np.nan, 5])
 
 
+@pytest.mark.parametrize("mark", ["\t", ";", ", ", ","])
+def test_names_with_spaces_and_numbers_are_one_cell(read, mark):
+    rows = [
+        ["Sample", *range(850, 860)],
+        *(["Oat 1", *range(10)], ["Oat 2", *range(10)]),
+    ]
+    text = "".join(mark.join(map(str, row)) + "\n" for row in rows)
+    X, x_axis, metadata = read(text)
+    assert X.tolist() == [list(range(10))] * 2
+    assert x_axis.tolist() == list(range(850, 860))
+    assert metadata["Sample"].tolist() == ["Oat 1", "Oat 2"]
+
+
+@pytest.mark.parametrize("decimal", [",", "."])
+def test_spaces_separate_where_nothing_else_does(read, decimal):
+    X, x_axis, _ = read(COLUMNS.to_csv(sep=" ", decimal=decimal, index_label="nm"))
+    np.testing.assert_array_equal(X, Y)
+    np.testing.assert_array_equal(x_axis, AXIS)
+
+
 def test_what_an_instrument_tells_above_is_metadata(read):
     text = "Data from x Node\n\nSpectrometer: USB2\nIntegration Time (sec): 1,0E-1\n"
     text += "Number of Pixels: 2048\n>>>>>Begin Spectral Data<<<<<\n"
