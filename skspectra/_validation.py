@@ -106,10 +106,11 @@ def check_x_axis(x_axis, n_channels, owner, name="x_axis"):
             f"The {name!r} parameter of {owner} must hold one value for each of the "
             f"{n_channels} channels of X. Got shape {axis.shape} instead."
         )
-    steps = np.diff(axis)
-    wrong = ~(steps * np.sign(axis[-1] - axis[0]) > 0)
-    if wrong.any() or not np.isfinite(axis).all():
-        at = int(np.argmax(wrong)) if wrong.any() else 0
+    wrong = ~np.isfinite(axis)
+    if not wrong.any():
+        wrong = ~(np.diff(axis) * np.sign(axis[-1] - axis[0]) > 0)
+    if wrong.any():
+        at = int(np.argmax(wrong))
         raise ValueError(
             f"The {name!r} parameter of {owner} must be finite and strictly rising or "
             f"strictly falling. Got {axis[at : at + 2]} at index {at}."

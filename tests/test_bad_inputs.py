@@ -852,7 +852,8 @@ def test_row_47_a_saved_model_remembers_its_columns(name, tmp_path):
 BAD_AXES = [
     Case(50, "duplicated", lambda: [1, 2, 2, 3, 4, 5], says="rising.*at index 1"),
     Case(50, "unsorted", lambda: [1, 2, 4, 3, 5, 6], says="rising.*at index 2"),
-    Case(50, "NaN", lambda: [1, 2, np.nan, 4, 5, 6], says="finite"),
+    Case(50, "NaN", lambda: [1, 2, 3, 4, 5, np.nan], says="finite.*at index 5"),
+    Case(50, "inf", lambda: [1, 2, np.inf, 4, 5, 6], says="finite.*at index 2"),
     Case(50, "too short", lambda: AXIS[:-1], says="one value for each of the 6"),
     Case(50, "words", lambda: NAMES, (TypeError, ValueError), "x_axis.*numbers"),
 ]
