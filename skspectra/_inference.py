@@ -232,13 +232,14 @@ def embed(
     with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16, low):
         for start in range(0, len(X), n_rows):
             read = scale(X[start : start + n_rows], first_row=start)
+            all_have_gaps = len(read) > 1 and read[1].any(axis=1).all()
             filling = (0, 0, 0, n_rows - len(read[0]))
             read = [torch.from_numpy(array).to(where) for array in read]
             read = [nn.functional.pad(tensor, filling) for tensor in read]
-            embedded = encoder.embed(read[0])
-            if len(read) > 1:  # spectra without gaps keep their digits
+            embedded = encoder.embed(*read)
+            if len(read) > 1 and not all_have_gaps:  # those without keep their digits
                 has_gaps = read[1].any(dim=1, keepdim=True)
-                embedded = torch.where(has_gaps, encoder.embed(*read), embedded)
+                embedded = torch.where(has_gaps, embedded, encoder.embed(read[0]))
             embeddings[start : start + n_rows] = embedded[: len(X) - start]
     return embeddings.cpu().numpy()
 
