@@ -562,7 +562,7 @@ def test_nothing_of_the_training_loop_survives(data):
 
 def test_a_failing_second_fit_leaves_no_mixture(data, frozen):
     model = small(frozen).fit(data.data, data.target)
-    with pytest.raises(ValueError, match="Input X contains NaN"):
+    with pytest.raises(ValueError, match="without a missing one"):
         model.fit(np.full_like(data.data, np.nan), data.target)
     with pytest.raises(NotFittedError):
         model.predict(data.data)

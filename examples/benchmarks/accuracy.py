@@ -56,8 +56,8 @@ from skspectra.exceptions import FewLabelsWarning
 from skspectra.metrics import bias
 
 _CACHE = Path.home() / ".cache" / "skspectra" / "accuracy"
-_PLS = ("_normalizer.py", "_pickling.py", "_pls.py", "_pls_path.py")
-_PLS += ("_treatments.py", "_tuned_pls.py")
+_PLS = ("_callbacks.py", "_normalizer.py", "_pickling.py", "_pls.py")
+_PLS += ("_pls_path.py", "_treatments.py", "_tuned_pls.py")
 _QUICK = {"targets": 1, "repeats": 1, "budgets": (50, "all")}
 _QUICK_ROWS, _QUICK_CHANNELS = 100, 512
 
