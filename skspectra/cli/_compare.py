@@ -30,9 +30,9 @@ and SEP are in the unit of the target; a ratio below 1 means a smaller error tha
 of PLS.
 
 TABLE is CSV, TSV (decimal commas too) or Parquet, one spectrum a row. The columns
-whose names are numbers (nm, cm-1, keV, ...) are its channels; if there are none, all
-numeric columns that no option names are. Rows with an empty target are unlabelled:
-they are pretrained on and never tested on.
+whose names are numbers (850 or, if there are none such, 850 nm or X850) are its
+channels; if there are none, all numeric columns that no option names are. Rows with an
+empty target are unlabelled: they are pretrained on and never tested on.
 
 Without TABLE the fat content (% of mass) of 215 near-infrared spectra of meat is
 predicted, whole meats held out: real spectra that come with the `data` extra.

@@ -6,6 +6,7 @@ from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype
 from sklearn.utils import Bunch
 
 from skspectra.io._cells import axis_position, load
+from skspectra.io._units import as_float, axis_in_names
 
 __all__ = ["find_channels", "read_table", "stack_columns"]
 
@@ -15,9 +16,10 @@ _SWAP = str.maketrans(",.", ".,")
 def read_table(path, *, target=None, groups=None, ignore=(), channels=None):
     r"""Read spectra, and what is known of them, from a table with a header.
 
-    The columns whose names are numbers hold the spectra; the numbers are the axis.
-    If no name is a number, every numeric column that is not named otherwise holds a
-    channel, and there is no axis.
+    The columns whose names are numbers hold the spectra; the numbers are the axis. If
+    there are none, names with a unit (``850 nm``) or as R writes them (``X850``) are
+    numbers too, unless they only count. If no name is a number, every numeric column
+    that is not named otherwise holds a channel, and there is no axis.
 
     Parameters
     ----------
@@ -87,7 +89,11 @@ def find_channels(table, left, channels=None):
     """Return the positions of the channels among the columns `left`, and the axis."""
     if channels is not None:
         return [table.find(name) for name in channels], None
-    axis = {i: axis_position(table.names[i]) for i in sorted(left)}
+    names = {i: table.names[i] for i in sorted(left)}
+    axis = {i: axis_position(name) for i, name in names.items()}
+    if all(x is None for x in axis.values()):
+        numbers, _ = axis_in_names(names)
+        axis = {i: as_float(number) for i, number in (numbers or {}).items()}
     at = [i for i, x in axis.items() if x is not None]
     if at:
         x_axis = np.array([axis[i] for i in at])

@@ -7,7 +7,14 @@ from skspectra.io._cells import Table, load_parquet, load_text
 from skspectra.io._layout import find_layout, first_cell, is_number, split
 from skspectra.io._part import Part
 from skspectra.io._table import find_channels, stack_columns
-from skspectra.io._units import channel_name, names_axis, unit_in
+from skspectra.io._units import (
+    as_float,
+    axis_in_names,
+    is_count,
+    is_monotone,
+    names_axis,
+    unit_in,
+)
 from skspectra.io._workbook import read_sheets
 
 __all__ = ["ORIENTATIONS", "read_parquet", "read_text", "read_workbook"]
@@ -77,16 +84,16 @@ def read_parquet(path, data, orientation):
 
 def _is_header(cells, column):
     """Whether the first row of numbers is rather an axis, and not one of the rows."""
-    numbers = [_float(cell) for cell in cells if is_number(cell)]
+    numbers = [as_float(cell) for cell in cells if is_number(cell)]
     if not is_number(cells[0]) and len(numbers) >= 2:
         return True
-    if len(numbers) < 2 or not _is_monotone(numbers):
+    if len(numbers) < 2 or not is_monotone(numbers):
         return False
     if len(numbers) < len(cells) or not all(map(is_number, column)):
         return True
     # Numbers only: what lies beside the table is its axis, or what lies above.
-    beside = [_float(cell) for cell in (cells[0], *column)]
-    return len(cells) > len(beside) or not _is_monotone(beside)
+    beside = [as_float(cell) for cell in (cells[0], *column)]
+    return len(cells) > len(beside) or not is_monotone(beside)
 
 
 def _load(path, body, names, mark, offset):
@@ -134,24 +141,14 @@ def _axis_in_names(table, named):
     """Return the numbers in the names of channels, by column, and their unit."""
     if not named:
         return None, None
-    found = {i: channel_name(name) for i, name in enumerate(table.names)}
-    found = {i: each for i, each in found.items() if each is not None}
-    positions = [_float(number) for number, _ in found.values()]
-    if len(found) < 2 or not _is_monotone(positions):
-        return None, None
-    plain = all(is_number(table.names[i]) for i in found)
-    if not plain and _is_count(positions):
-        return None, None  # "X1", "X2", … number the variables
-    units = {unit for _, unit in found.values()} - {None}
-    unit = units.pop() if len(units) == 1 else None
-    return {i: number for i, (number, _) in found.items()}, unit
+    return axis_in_names(dict(enumerate(table.names)))
 
 
 def _orientation(table, named, axis_names):
     """Tell which way a table lies, or refuse to guess."""
     label = table.names[0] if named else ""
     first = _column(table, 0)
-    columns = len(first) >= 3 and not np.isnan(first).any() and _is_monotone(first)
+    columns = len(first) >= 3 and not np.isnan(first).any() and is_monotone(first)
     rows = axis_names is not None
     if rows and len(table.names) == 2:
         rows = not columns  # two numbers always rise or fall
@@ -161,11 +158,11 @@ def _orientation(table, named, axis_names):
     says_other = label.strip().lower().rstrip(".:#") in _NO_AXIS
     if columns and not rows and not says_axis:
         # Counts may number the rows; beside a single column without a name they do not.
-        counts = _is_count(first) and (label or len(table.names) > 2)
+        counts = is_count(first) and (label or len(table.names) > 2)
         if says_other or counts or len(first) < _FEWEST_POSITIONS:
             raise _ambiguous(table, "its first column may be an axis, or only a number")
     if rows and columns:
-        counted = _is_count(first), _is_count([_float(n) for n in axis_names.values()])
+        counted = is_count(first), is_count([as_float(n) for n in axis_names.values()])
         if counted[0] != counted[1]:
             rows, columns = counted
         elif says_axis != says_other:
@@ -210,7 +207,7 @@ def _from_rows(table, numbers, unit):
 def _from_columns(table, unit):
     """Return the columns behind the first as spectra, the first as their axis."""
     x_axis = stack_columns(table, [0], gaps_allowed=True)[:, 0]
-    if np.isnan(x_axis).any() or not _is_monotone(x_axis):
+    if np.isnan(x_axis).any() or not is_monotone(x_axis):
         wrong = np.isnan(x_axis)
         turns = np.sign(np.diff(x_axis)) != np.sign(x_axis[-1] - x_axis[0])
         row = int(wrong.argmax()) if wrong.any() else int(turns.argmax()) + 1
@@ -247,18 +244,3 @@ def _column(table, column):
         if table.decimal == ",":
             cells = cells.str.replace(",", ".")
     return pd.to_numeric(cells, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-
-
-def _float(number):
-    return float(number.replace(",", "."))
-
-
-def _is_monotone(values):
-    steps = np.diff(values)
-    return bool(len(steps) and ((steps > 0).all() or (steps < 0).all()))
-
-
-def _is_count(values):
-    """Whether numbers only count, from 0 or 1."""
-    values = np.asarray(values)
-    return values[0] in (0, 1) and bool((np.diff(values) == 1).all())

@@ -2,7 +2,10 @@
 
 import re
 
-__all__ = ["CHANNEL", "RAMAN", "channel_name", "names_axis", "unit_in"]
+import numpy as np
+
+__all__ = ["CHANNEL", "RAMAN", "as_float", "axis_in_names", "channel_name"]
+__all__ += ["is_count", "is_monotone", "names_axis", "unit_in"]
 
 CHANNEL = "channel"
 RAMAN = "Raman cm-1"  # counted from the laser line, so that it is no wavenumber
@@ -58,3 +61,47 @@ def channel_name(name):
     if unit and unit_in(unit) is None:
         return None
     return match["number"], unit_in(unit or prefix)
+
+
+def axis_in_names(names):
+    """Return the numbers in the names of channels, and their unit.
+
+    Parameters
+    ----------
+    names : dict of int to str
+        Names of columns, by their positions.
+
+    Returns
+    -------
+    numbers : dict of int to str, or None
+        By the positions of the channels; None if names tell no axis.
+    unit : str or None
+    """
+    found = {i: channel_name(name) for i, name in names.items()}
+    found = {i: each for i, each in found.items() if each is not None}
+    positions = [as_float(number) for number, _ in found.values()]
+    if len(found) < 2 or not is_monotone(positions):
+        return None, None
+    plain = all(names[i].strip() == number for i, (number, _) in found.items())
+    if not plain and is_count(positions):
+        return None, None  # "X1", "X2", … number the variables
+    units = {unit for _, unit in found.values()} - {None}
+    unit = units.pop() if len(units) == 1 else None
+    return {i: number for i, (number, _) in found.items()}, unit
+
+
+def as_float(number):
+    """Return a number that may have a decimal comma."""
+    return float(number.replace(",", "."))
+
+
+def is_monotone(values):
+    """Whether numbers rise, or fall, from the first to the last."""
+    steps = np.diff(values)
+    return bool(len(steps) and ((steps > 0).all() or (steps < 0).all()))
+
+
+def is_count(values):
+    """Whether numbers only count, from 0 or 1."""
+    values = np.asarray(values)
+    return values[0] in (0, 1) and bool((np.diff(values) == 1).all())

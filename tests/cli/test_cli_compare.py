@@ -435,8 +435,8 @@ def test_labelled_copies_that_a_split_may_part_are_told(copy, groups, told):
 
 
 def test_without_numbers_for_names_all_numeric_columns_are_channels():
-    table = make_table().rename(columns=lambda name: f"ch{name}")
-    table = table.rename(columns={"chfat": "fat", "chsample": "sample"})
+    table = make_table().rename(columns=lambda name: f"A{name}")
+    table = table.rename(columns={"Afat": "fat", "Asample": "sample"})
     table.assign(moisture=1.0, note="x").to_csv("meat.csv", index=False)
     samples = read_samples(table="meat.csv", target="fat", ignore=["moisture"], folds=3)
     assert samples.X.shape == (24, 21) and samples.x_axis is None
@@ -445,7 +445,7 @@ def test_without_numbers_for_names_all_numeric_columns_are_channels():
 
 
 def test_a_pool_without_an_axis_is_read_by_the_names_of_the_channels():
-    named = {name: f"ch{name}" for name in make_table().columns[1:-1]}
+    named = {name: f"A{name}" for name in make_table().columns[1:-1]}
     table, pool = (make_table(seed=seed).rename(columns=named) for seed in (0, 1))
     table.to_csv("meat.csv", index=False)
     pool[pool.columns[::-1]].to_csv("pool.csv", index=False)

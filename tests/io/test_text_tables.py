@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skspectra.io import read_spectra
+from skspectra.io import read_spectra, read_table
 
 AXIS = np.arange(850.0, 950.0, 2.5)
 Y = np.random.default_rng(0).random((5, len(AXIS))).round(6)
@@ -122,6 +122,19 @@ def test_names_with_spaces_and_numbers_are_one_cell(read, mark):
     assert X.tolist() == [list(range(10))] * 2
     assert x_axis.tolist() == list(range(850, 860))
     assert metadata["Sample"].tolist() == ["Oat 1", "Oat 2"]
+
+
+@pytest.mark.parametrize("form", ["{} nm", "X{}", "wl_{}"])
+def test_names_with_units_are_an_axis_and_reference_values_no_channels(tmp_path, form):
+    table = ROWS.set_axis([form.format(x) for x in AXIS], axis=1)
+    table.assign(protein=range(5), fat=range(5)).to_csv(tmp_path / "meat.csv")
+    found = read_table(tmp_path / "meat.csv", target="fat")
+    np.testing.assert_array_equal(found.data, Y)
+    np.testing.assert_array_equal(found.x_axis, AXIS)
+    assert found.other_names == ["protein", "fat"]
+    counted = ROWS.set_axis([f"X{i}" for i in range(len(AXIS))], axis=1)
+    counted.to_csv(tmp_path / "counted.csv", index=False)
+    assert read_table(tmp_path / "counted.csv").x_axis is None
 
 
 @pytest.mark.parametrize("decimal", [",", "."])
