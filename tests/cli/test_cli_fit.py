@@ -309,7 +309,7 @@ def test_an_encoder_that_has_seen_the_spectra_is_noted(meat):
 
 
 def test_channels_without_an_axis_are_found_by_their_names(meat):
-    named = {name: f"ch{name}" for name in CHANNELS}
+    named = {name: f"A{name}" for name in CHANNELS}
     TABLE.rename(columns=named).to_csv("meat.csv", index=False)
     extra = LATER.rename(columns=named).assign(moisture=1.0)
     extra[extra.columns[::-1]].to_csv("later.csv", index=False)
