@@ -20,6 +20,7 @@ from skspectra._inputs import (
 )
 from skspectra._pickling import PicklableEstimator
 from skspectra._pls_path import make_splits
+from skspectra._ranges import reach_of_groups
 from skspectra._subspace import (
     Subspace,
     distances,
@@ -68,8 +69,8 @@ class SpectralNoveltyDetector(
         likeliest. Ignored with a pretrainer.
     false_alarm_rate : float, default=0.05
         Part of spectra like those of `fit` that is to be flagged, in (0, 0.5]. Of
-        n spectra it cannot be less than 1 / (n + 1): 19 are needed for 0.05, and 99
-        for 0.01. `false_alarm_rate_` is what was reached.
+        n spectra, or n groups, it cannot be less than 1 / (n + 1): 19 are needed for
+        0.05, and 99 for 0.01. `false_alarm_rate_` is what was reached.
     cv : int, splitter, iterable of (train, test) or None, default=5
         How spectra are held out, as in :class:`PLSRegressionCV`. Ignored with a
         FrozenEstimator.
@@ -82,8 +83,8 @@ class SpectralNoveltyDetector(
         The lowest score that is not flagged; -1 without a pretrainer.
     false_alarm_rate_ : float
         Part of new spectra that is flagged on average if they are like those of
-        `fit`: the rate asked for, rounded down to what so many spectra can tell, or
-        1 / (n + 1) where even this is more.
+        `fit`: the rate asked for, rounded down to what so many spectra or groups can
+        tell, or 1 / (n + 1) where even this is more.
     held_out_scores_ : ndarray of shape (n_samples,)
         Score of each spectrum of `fit` when it was held out, the mean where it was so
         more than once; NaN where never. The lowest ones are outliers of X itself.
@@ -126,7 +127,7 @@ class SpectralNoveltyDetector(
     it is judged by a model of all spectra, and they by models of a part, so that fewer
     are flagged: of 0.05, 0.018 where 19 simulated spectra were fitted, 0.026 of 40 and
     0.037 of 200. Spectra of a new group are another matter: pass `groups`, so that
-    held-out spectra are of new groups too.
+    held-out spectra are of new groups too, and each group counts as one spectrum.
 
     The number of components is the one with the highest likelihood of held-out spectra
     under probabilistic PCA [2]_. On eight of ten public sets it flagged more weak
@@ -221,10 +222,11 @@ class SpectralNoveltyDetector(
         allowed = {"ensure_min_samples": 2, "allow_gaps": self._allows_gaps()}
         X = check_spectra(self, X, reset=True, dtype=np.float64, **allowed)
         splits = make_splits(self.cv, X, np.zeros(len(X)), groups, "min")
+        units = np.arange(len(X)) if groups is None else np.asarray(groups)
         if self.pretrainer is None:
-            self._fit_subspace(np.ascontiguousarray(X), splits)
+            self._fit_subspace(np.ascontiguousarray(X), splits, units)
         else:
-            self._fit_pretrainer(table, X, splits)
+            self._fit_pretrainer(table, X, splits, units)
         return self
 
     def score_samples(self, X):
@@ -308,7 +310,7 @@ class SpectralNoveltyDetector(
     def _allows_gaps(self):
         return get_tags(self).input_tags.allow_nan
 
-    def _fit_subspace(self, X, splits):
+    def _fit_subspace(self, X, splits, units):
         check_unit(X, "X")
         size, whole = self.n_components, principal_axes(X)
         if size is None:
@@ -326,13 +328,13 @@ class SpectralNoveltyDetector(
         self.n_components_ = len(subspace.axes)
         self.mean_, self.components_ = subspace.mean, subspace.axes
         self.explained_variance_ = subspace.variances
-        self.q_limit_, self.t2_limit_ = self._both_limits(q, t2)
-        self._set_limit(-self._relative(q, t2))
+        self.q_limit_, self.t2_limit_ = self._both_limits(q, t2, units)
+        self._set_limit(-self._relative(q, t2), units)
 
     def _n_fit_tasks(self):
         return 0 if self.pretrainer is None else None  # as many as the folds
 
-    def _fit_pretrainer(self, table, X, splits):
+    def _fit_pretrainer(self, table, X, splits, units):
         # They import torch, which principal components can do without.
         from skspectra._pretrainer import MaskedSpectralPretrainer
         from skspectra._supervised import fit_pretrainer
@@ -354,7 +356,7 @@ class SpectralNoveltyDetector(
         self.pretrainer_, self.encoder_origin_ = pretrainer, origin
         self.n_components_ = self.q_limit_ = self.t2_limit_ = None
         self.mean_ = self.components_ = self.explained_variance_ = None
-        self._set_limit(np.where(np.isinf(scores), np.nan, scores))
+        self._set_limit(np.where(np.isinf(scores), np.nan, scores), units)
 
     def _warn_of_seen(self, frozen, X):
         from skspectra._provenance import were_among
@@ -369,7 +371,7 @@ class SpectralNoveltyDetector(
                 TransductiveWarning,
             )
 
-    def _both_limits(self, q, t2):
+    def _both_limits(self, q, t2, units):
         """Return what Q and T² may be, so that as many as may be are above one of both.
 
         By their upper quartiles they are told what is as far: extremes of few spectra
@@ -378,26 +380,28 @@ class SpectralNoveltyDetector(
         q = np.maximum(q, self._rounding_of_q())
         q_far, t2_far = np.nanquantile(q, 0.75), np.nanquantile(t2, 0.75)
         t2_far = t2_far or 1.0  # of no components all are 0
-        limit = self._limit(np.maximum(q / q_far, t2 / t2_far))
+        limit, _ = self._limit(np.maximum(q / q_far, t2 / t2_far), units)
         return float(limit * q_far), float(limit * t2_far)
 
     def _rounding_of_q(self):
         return len(self.mean_) * smallest_square(self.mean_)
 
-    def _limit(self, distances):
-        """Return the distance that as many held-out spectra reach as may be flagged."""
-        known = distances[~np.isnan(distances)]
-        return float(np.sort(known)[-self._n_flagged(len(known))])
+    def _limit(self, distances, units):
+        """Return how far held-out spectra may be, and what part of new ones is farther.
 
-    def _n_flagged(self, n_known):
-        return max(int((n_known + 1) * self.false_alarm_rate + 1e-9), 1)
+        `units` are what counts as one: spectra, or their groups.
+        """
+        known = ~np.isnan(distances)
+        distances, reach = reach_of_groups(distances[known], units[known])
+        kept = np.searchsorted(reach, 1 - self.false_alarm_rate - 1e-9)
+        kept = min(kept, len(reach) - 1)
+        return float(distances[kept]), round(float(1 - reach[kept]), 12)
 
-    def _set_limit(self, scores):
+    def _set_limit(self, scores, units):
         """Set the offset, the last of all: with it the detector is fitted."""
-        n_known = int((~np.isnan(scores)).sum())
         self.held_out_scores_ = scores
-        self.false_alarm_rate_ = self._n_flagged(n_known) / (n_known + 1)
-        self.offset_ = -self._limit(-scores)
+        limit, self.false_alarm_rate_ = self._limit(-scores, units)
+        self.offset_ = -limit
 
     def _distances(self, X):
         X = check_spectra(self, X, dtype=np.float64)

@@ -252,6 +252,20 @@ def test_repeated_measurements_in_one_fold_only():
     assert splitter.q_limit_ > 2 * torn.q_limit_
 
 
+@pytest.mark.parametrize("n_groups", [3, 10, 40])
+def test_groups_count_as_one_spectrum_each(n_groups):
+    rng = np.random.default_rng(0)
+    reached = max(0.05, 1 / (n_groups + 1))
+    part = []
+    for _ in range(30):
+        chosen = rng.permutation(len(X))[:n_groups]
+        spectra, sample = repeated(X[chosen], 20, rng)
+        detector = SpectralNoveltyDetector().fit(spectra, groups=sample)
+        part.append(flagged(detector, FRESH))
+        assert_allclose(detector.false_alarm_rate_, reached, rtol=0.03)
+    assert np.mean(part) < reached + fluctuation(reached, n_groups * 30, len(FRESH))
+
+
 def test_groups_reach_the_folds_of_a_pretrainer():
     groups = np.repeat([0, 1], 20)
     pretrainer = tiny_pretrainer(max_epochs=2, random_state=0)

@@ -27,7 +27,8 @@ unless --out names a file. Its new columns:
                 wide as the errors of rows or groups that were held out in the fit,
                 infinite if these were too few
   foreign       True for a spectrum unlike those of the fit: do not trust what is
-                predicted for it, nor its range. About 5 % of proper ones are flagged.
+                predicted for it, nor its range. About 5 % of proper ones are flagged,
+                more if fewer than 19 rows or groups were fitted.
                 Empty where channels are missing: nobody knows
 
 Ranges hold for samples like those of the fit.
