@@ -182,7 +182,8 @@ def _fields(lines):
     """Return what the lines above a table tell, and the unit of the axis if they do."""
     fields, unit = {}, None
     for line in lines[:_SAMPLE]:
-        match = _FIELD.fullmatch(line[:400])
+        # Runs of spaces can be parted in so many ways that looking takes minutes.
+        match = _FIELD.fullmatch(re.sub(" {2,}", " ", line[:400]))
         if match and len(fields) < _MOST_FIELDS:
             key, value = (part.strip().strip('"') for part in match.groups())
             fields.setdefault(key, value)
