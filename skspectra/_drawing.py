@@ -9,6 +9,7 @@ __all__ = [
     "MARKERS",
     "fit_titles",
     "new_axes",
+    "plain",
     "point_of",
     "put_key",
 ]
@@ -49,6 +50,11 @@ def new_axes(figsize):
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=figsize, layout="constrained")[1]
+
+
+def plain(name):
+    """Return a name of the user's for a drawing: dollars in it begin no formula."""
+    return str(name).replace("$", r"\$")
 
 
 def put_key(ax, handles, *, title=""):

@@ -6,6 +6,7 @@ from time import perf_counter
 
 import click
 
+from skspectra._drawing import plain
 from skspectra._versions import installed
 from skspectra.cli._compare_models import fit_all
 from skspectra.cli._group import EXIT_STATUS, put, refusals, say
@@ -166,8 +167,8 @@ def _write(comparison, samples, options, seconds):
     comparison.predictions.to_csv(out / "predictions.csv", index=False)
     ratios, panels = comparison.plot(), comparison.plot_predictions()
     for panel in panels:
-        panel.set_xlabel(f"Measured {samples.target}")
-        panel.set_ylabel(f"Predicted {samples.target}")
+        panel.set_xlabel(f"Measured {plain(samples.target)}")
+        panel.set_ylabel(f"Predicted {plain(samples.target)}")
     for name, axes in zip(_DRAWINGS, (ratios, panels[0]), strict=True):
         axes.figure.savefig(out / name, dpi=150)
         pyplot.close(axes.figure)

@@ -4,7 +4,7 @@ from textwrap import fill
 
 import numpy as np
 
-from skspectra._drawing import COLOURS, DASHES, GREY, MARKERS, new_axes, put_key
+from skspectra._drawing import COLOURS, DASHES, GREY, MARKERS, new_axes, plain, put_key
 
 __all__ = [
     "draw_critical_difference",
@@ -58,10 +58,10 @@ def draw_ratios(ratios, table, *, reference, confidence, ax=None):
         )
     ax.axvline(1, color="black", lw=1, ls="--", zorder=1)
     ax.set_ylim(len(ratios) - 0.45, -0.55)
-    ax.set_yticks(range(len(ratios)), [fill(name, 20) for name in ratios])
+    ax.set_yticks(range(len(ratios)), [fill(plain(name), 20) for name in ratios])
     ax.tick_params(axis="y", length=0)
     _scale_ratios(ax)
-    ax.set_xlabel(f"RMSEP ratio to {reference!r}\n(below 1: smaller error)")
+    ax.set_xlabel(f"RMSEP ratio to {plain(repr(reference))}\n(below 1: smaller error)")
     ax.spines[["left", "top", "right"]].set_visible(False)
     _explain_ratios(ax, f"{100 * confidence:g} % interval")
     return ax
@@ -120,7 +120,7 @@ def draw_predictions(panels, *, ax=None):
         axis.plot(window, window, color="black", lw=1, ls="--", zorder=1)
         axis.scatter(measured, predicted, s=14, alpha=0.5, color=COLOURS[0], lw=0)
         axis.set(xlim=window, ylim=window, aspect="equal")
-        lines = [fill(line, 34) for line in title.split("\n")]
+        lines = [fill(line, 34) for line in plain(title).split("\n")]
         axis.set_title("\n".join(lines), fontsize="medium")
         axis.set_xlabel(f"Measured{_of(target)}")
         axis.set_ylabel(f"Predicted{_of(target)}")
@@ -162,7 +162,7 @@ def draw_curve(table, *, target=None, ax=None):
             marker=MARKERS[k % len(MARKERS)],
             ls=DASHES[k % len(DASHES)],
             capsize=3,
-            label=name,
+            label=plain(name),
         )
     if ratio > 4:
         ax.set_xscale("log")
@@ -205,16 +205,16 @@ def draw_task_ratios(table, *, reference, ax=None):
             # Filled and empty by turns: told apart in grey where markers overlap.
             markerfacecolor=None if k % 2 == 0 else "white",
             markersize=6,
-            label=method,
+            label=plain(method),
         )
     ax.axvline(1, color="black", lw=1, ls="--", zorder=1)
     ax.set_ylim(len(table) - 0.4, -0.6)
-    ax.set_yticks(rows, [str(name) for name in table.index], fontsize="small")
+    ax.set_yticks(rows, [plain(name) for name in table.index], fontsize="small")
     ax.grid(axis="y", color="0.9")
     ax.set_axisbelow(True)
     ax.tick_params(axis="y", length=0)
     _scale_ratios(ax)
-    ax.set_xlabel(f"RMSEP ratio to {reference!r} (below 1: smaller error)")
+    ax.set_xlabel(f"RMSEP ratio to {plain(repr(reference))} (below 1: smaller error)")
     ax.spines[["left", "top", "right"]].set_visible(False)
     put_key(ax, ax.get_legend_handles_labels()[0])
     return ax
@@ -250,7 +250,7 @@ def draw_critical_difference(found, *, ax=None):
         ax.plot([rank, rank, edge], [0, height, height], **line)
         aligned = {"ha": "right" if left else "left", "va": "center"}
         text = f"{name}  {rank:.2f} " if left else f" {rank:.2f}  {name}"
-        ax.text(edge, height, text, **aligned)
+        ax.text(edge, height, plain(text), **aligned)
     ax.plot([1, 1 + found.difference], [0.8, 0.8], marker="|", **line)
     words = f" critical difference {found.difference:.2f}"
     ax.text(1 + found.difference, 0.8, words, va="center")
@@ -279,7 +279,7 @@ def _alike(ranks, difference):
 
 
 def _of(target):
-    return "" if target is None else f" {target}"
+    return "" if target is None else f" {plain(target)}"
 
 
 def _axes(ax, figsize):

@@ -7,6 +7,7 @@ from textwrap import fill, wrap
 import numpy as np
 from sklearn.utils import Bunch
 
+from skspectra._drawing import plain
 from skspectra.inspection import SpectraDisplay
 
 __all__ = ["draw_figures"]
@@ -69,7 +70,7 @@ def _picture(ax, caption, alt):
 
 def _name_rows(ax, names):
     """Name the rows of a drawing in lines that leave room for the next."""
-    short = [wrap(name, 20, max_lines=3, placeholder=" …") for name in names]
+    short = [wrap(plain(name), 20, max_lines=3, placeholder=" …") for name in names]
     ax.set_yticks(range(len(names)), ["\n".join(lines) for lines in short])
     ax.tick_params(axis="y", length=0)
 
@@ -113,7 +114,7 @@ def _draw_errors(comparison, target):
     ax.set_ylim(len(table) - 0.45, -0.55)
     _name_rows(ax, table.index)
     ax.set_xlim(left=0)
-    ax.set_xlabel(fill(f"RMSEP of {target}", 34))
+    ax.set_xlabel(fill(f"RMSEP of {plain(target)}", 34))
     ax.spines[["left", "top", "right"]].set_visible(False)
     words_of = dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
     ax.legend(
@@ -137,8 +138,8 @@ def _draw_predictions(comparison, target):
     comparison.plot_predictions(np.array(axes))
     figures, measured = [], comparison.predictions["measured"]
     for ax, (name, row) in zip(axes, comparison.table.iterrows(), strict=True):
-        ax.set_xlabel(fill(f"Measured {target}", 38))
-        ax.set_ylabel(fill(f"Predicted {target}", 38))
+        ax.set_xlabel(fill(f"Measured {plain(target)}", 38))
+        ax.set_ylabel(fill(f"Predicted {plain(target)}", 38))
         for dots in ax.collections:
             dots.set_rasterized(len(measured) > _MOST_DOTS)
         figures.append(
@@ -162,7 +163,7 @@ def _draw_spectra(data, target, measured):
         measured,
         x_axis=data.x_axis,
         x_unit=data.x_unit,
-        y_name=target,
+        y_name=plain(target),
         quantity="Signal",
     ).plot(_axes(3.4))
     display.lines_.set_rasterized(spectra.size > 10 * _MOST_DOTS)

@@ -59,3 +59,17 @@ def test_a_curve_is_drawn_of_the_target_asked_for():
     # The second target is three times the first.
     for one, three in zip(lines(first.ax_), lines(second.ax_), strict=True):
         assert_allclose(3 * one[:, 1], three[:, 1])
+
+
+def test_dollars_in_names_begin_no_formula(tmp_path):
+    models = {r"x$\frac{x$_^": PLSRegression(2), "$2": DummyRegressor()}
+    y = DATA[1][:, 0]
+    found = compare(models, DATA[0], y, cv=3, random_state=0)
+    panels = found.plot_predictions()
+    for drawing in (found.plot().figure, panels[0].figure):
+        drawing.savefig(tmp_path / "drawing.png")
+    assert panels[0].get_title().startswith(r"x\$\frac{x\$_^")
+    curve = label_efficiency_curve(models, DATA[0], y, train_sizes=[10, 20], cv=3)
+    curve.plot().figure.savefig(tmp_path / "curve.png")
+    page = found.to_html(X=DATA[0], y=y, target=r"a$\b{$ ($)")
+    assert r"x$\frac{x$_^" in page
