@@ -131,7 +131,12 @@ def _predict(folder, X, coverage):
 
     from skspectra._ranges import quantile_of_groups
 
-    values = folder.model.predict(X)
+    try:
+        values = folder.model.predict(X)
+    except ValueError as error:
+        if "AxisResampler" not in str(error):
+            raise
+        raise ValueError(f"{error} Or add --resample to this command.") from error
     known = folder.held_out
     errors = np.abs(known["measured"] - known["predicted"]).to_numpy()
     units = known["group"] if "group" in known else known["row"]

@@ -140,7 +140,7 @@ def test_tables_on_another_axis_can_be_resampled(laboratory, tmp_path):
     table = pd.DataFrame(X, columns=[f"{x:g}" for x in finer])
     table.assign(name=LATER["sample"]).to_csv(tmp_path / "finer.csv", index=False)
     command = f"predict fat {tmp_path / 'finer.csv'}"
-    refused(skspectra(command), "141", "AxisResampler")
+    refused(skspectra(command), "141", "AxisResampler", "Or add --resample")
     predicted = read(skspectra(f"{command} --resample"))
     expected = read(skspectra("predict fat later.csv"))
     np.testing.assert_allclose(
