@@ -139,9 +139,11 @@ def _outline(path, text, separator, place):
             if any(field.strip() for field in record):
                 places[row] = f"{place} {records.line_num}"
                 if len(record) != len(names):
+                    above = len(record) > 2 * len(names)
+                    hint = " Delete what stands above the table." if above else ""
                     raise ValueError(
                         f"{path}, {places[row]} has {len(record)} cells, but the first "
-                        f"{place} names {len(names)} columns."
+                        f"{place} names {len(names)} columns.{hint}"
                     )
     except csv.Error as error:
         raise ValueError(f"{path}, {place} {records.line_num}: {error}.") from error

@@ -172,7 +172,8 @@ def stack_columns(table, at, gaps_allowed=False):
         where = table.cell(row, at[int(gaps[row].argmax())])
         raise ValueError(
             f"{where} is empty, but a spectrum must have a value in every channel; "
-            f"{gaps.any(axis=1).sum()} of {len(data)} spectra have gaps."
+            f"{gaps.any(axis=1).sum()} of {len(data)} spectra have gaps. Fill them "
+            "in, or leave these rows or columns out."
         )
     return data
 

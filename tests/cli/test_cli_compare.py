@@ -462,7 +462,10 @@ BAD_TABLES = {
     ),
     "a gap in a spectrum": (
         HEAD + "S9,1.5,,3,4\n" + ROWS,
-        ["bad.csv, line 2, column '852' is empty", "1 of 10 spectra have gaps"],
+        [
+            "bad.csv, line 2, column '852' is empty",
+            "1 of 10 spectra have gaps. Fill them in",
+        ],
     ),
     "NaN in a spectrum": (
         HEAD + ROWS + "\nS9,1.5,2,NaN,4\n",
@@ -483,6 +486,10 @@ BAD_TABLES = {
     "a long row": (
         HEAD + ROWS + "S9,1.5,2,3,4,5,6\n",
         ["bad.csv, line 11 has 7 cells", "first line names 5 columns"],
+    ),
+    "words above the table": (
+        "Instrument,NIR 5000\n" + HEAD + ROWS,
+        ["line 2 has 5 cells", "names 2 columns. Delete what stands above the table."],
     ),
     "no such column": (
         HEAD.replace("fat", "Fatt") + ROWS,
