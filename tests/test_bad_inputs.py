@@ -289,9 +289,9 @@ def test_the_column_with_missing_values_is_named(name, case):
 def test_a_missing_channel_is_like_nan(make, name):
     expected = answer(fit(name, put(np.nan)), put(np.nan))
     assert_array_equal(answer(fit(name, make()), make()), expected)
-    infinite = frame(data=put(np.nan).astype(object)).replace({X[0, 0]: np.inf})
+    infinite = put(np.inf, row=0, source=put(np.nan)).astype(object)
     with pytest.raises(ValueError, match="X contains infinity"):
-        fit(name, infinite)
+        fit(name, frame(data=infinite))
 
 
 AT_PREDICT = [

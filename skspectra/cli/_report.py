@@ -7,9 +7,9 @@ from pathlib import Path
 
 _INTRO = (
     "PLS has its spectral treatment and number of components tuned in each fold. The "
-    "others are one neural network: scratch had no pretraining, the other two were "
-    "pretrained on spectra alone, and then had a linear map put on top (probe) or were "
-    "trained on (fine-tuned)."
+    "stack weighs PLS and Gaussian processes. The others are one neural network: "
+    "scratch had no pretraining, the other two were pretrained on spectra alone, and "
+    "then had a linear map put on top (probe) or were trained on (fine-tuned)."
 )
 
 __all__ = ["check_report", "write_report"]

@@ -213,7 +213,7 @@ def test_unlabelled_and_missing_values_are_counted(found, mixtures):
 
 @pytest.mark.usefixtures("undrawn")
 def test_spectra_unlike_the_others_are_named_as_the_table_names_them(found, mixtures):
-    X = pd.DataFrame(mixtures.data, index=[f"scan {k}" for k in range(30)])
+    X = pd.DataFrame(mixtures.data.copy(), index=[f"scan {k}" for k in range(30)])
     told = Page(found.to_html(X=X, y=mixtures.target)).facts()["Unlike the others"]
     assert told.startswith("none is more than 4 times")
     X.iloc[11, 20:25] += 1
