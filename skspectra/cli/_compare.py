@@ -30,7 +30,7 @@ from scratch; and the network pretrained on spectra alone, with a linear map on 
 and SEP are in the unit of the target; a ratio below 1 means a smaller error than that
 of PLS.
 
-TABLE is CSV, TSV (decimal commas too) or Parquet, one spectrum a row. The columns
+TABLE is CSV, TSV (decimal commas too), Excel or Parquet, a spectrum a row. The columns
 whose names are numbers (850 or, if there are none such, 850 nm or X850) are its
 channels; if there are none, all numeric columns that no option names are. Rows with an
 empty target are unlabelled: they are pretrained on and never tested on.

@@ -1,6 +1,8 @@
 """What Tab completes besides files and choices: the columns of the table."""
 
 import csv
+import os
+import re
 
 from click.shell_completion import CompletionItem
 
@@ -16,10 +18,21 @@ def complete_column(ctx, param, incomplete):
     except (ImportError, OSError, TypeError, ValueError, csv.Error):
         return []  # no table yet, or none that can be read: nothing to offer
     return [
-        CompletionItem(name)
+        CompletionItem(_escaped(name))
         for name in names
         if name.startswith(incomplete) and not _is_number(name)
     ]
+
+
+def _escaped(name):
+    """Return a name as bash wants it typed; zsh and fish see to that themselves."""
+    if not os.environ.get("_SKSPECTRA_COMPLETE", "").startswith("bash"):
+        return name
+    words = os.environ.get("COMP_WORDS", "").removesuffix("\n")
+    if re.search(r"\s['\"][^'\"]*$", words):
+        return name  # within quotes that the user has opened
+    # Two of them, because the `read` of click's script for bash takes one away.
+    return re.sub(r"([^\w%+,./:=@-])", r"\\\\\1", name)
 
 
 def _columns(path):

@@ -134,9 +134,7 @@ def _predict(folder, X, coverage):
     try:
         values = folder.model.predict(X)
     except ValueError as error:
-        if "AxisResampler" not in str(error):
-            raise
-        raise ValueError(f"{error} Or add --resample to this command.") from error
+        raise ValueError(f"{error}{_hint(error, X)}") from error
     known = folder.held_out
     errors = np.abs(known["measured"] - known["predicted"]).to_numpy()
     units = known["group"] if "group" in known else known["row"]
@@ -152,6 +150,21 @@ def _predict(folder, X, coverage):
     if whole.any():
         foreign[whole.to_numpy()] = folder.detector.predict(X[whole]) == -1
     return pd.DataFrame(table | {"foreign": foreign})
+
+
+def _hint(error, X):
+    """Return what there is to do on the command line about spectra refused."""
+    if "AxisResampler" in str(error) or "they are reversed" in str(error):
+        return " Or add --resample to this command."
+    gaps = X.isna().any()
+    if gaps.any():
+        where = [str(name) for name in X.columns[gaps]]
+        return (
+            f" Values are missing in {len(where)} channels, from {where[0]} to "
+            f"{where[-1]}. `skspectra fit` on a table without these channels, or with "
+            "--model network, makes a model that does without them."
+        )
+    return ""
 
 
 def _tell(predicted, folder, coverage):

@@ -57,6 +57,11 @@ def load(path):
 
     Of a workbook it is the first sheet that is not empty.
     """
+    if Path(path).is_dir():
+        raise IsADirectoryError(
+            f"{path} is a folder, and a table is wanted, one spectrum a row. Read its "
+            "files by skspectra.io.read_spectra, and write them as one table."
+        )
     data = Path(path).read_bytes()
     if data.startswith(b"PAR1"):
         return load_parquet(path, data)

@@ -4,6 +4,8 @@ import errno
 import io
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -134,6 +136,25 @@ def test_tab_completes_commands_columns_choices_and_files(meat):
     assert complete("compare", "me") == ["file,me"]
     assert complete("compare none.csv --target") == []
     assert complete("compare --target") == []
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize("typed", ["F", "'F"])
+def test_bash_gets_column_names_that_can_be_run(meat, typed):
+    meat.rename(columns={"fat": "Fat (%)"}).to_csv("words.csv", index=False)
+    Path("program").write_text(f'#!/bin/sh\nexec {shlex.join(PROGRAM)} "$@"\n')
+    Path("program").chmod(0o755)
+    script = """
+        eval "$(_SKSPECTRA_COMPLETE=bash_source ./program)"
+        COMP_WORDS=(skspectra fit words.csv --target "$1") COMP_CWORD=4
+        _skspectra_completion ./program
+        printf '%s\n' "${COMPREPLY[@]}"
+    """
+    result = subprocess.run(
+        ["bash", "-c", script, "bash", typed], capture_output=True, text=True
+    )
+    wanted = "Fat (%)" if typed.startswith("'") else r"Fat\ \(%\)"
+    assert result.stdout.splitlines() == [wanted]
 
 
 FORMATS = {

@@ -148,7 +148,18 @@ def test_tables_on_another_axis_can_be_resampled(laboratory, tmp_path):
     )
     narrow = table.drop(columns=[f"{x:g}" for x in finer if x < 1200])
     narrow.to_csv(tmp_path / "finer.csv", index=False)
-    refused(skspectra(f"{command} --resample"), "NaN")  # by the stack
+    gaps = "missing in 2 channels, from 1100.0 to 1170.0"
+    refused(skspectra(f"{command} --resample"), "NaN", gaps, "--model network")
+
+
+def test_a_table_that_runs_the_other_way_is_predicted_alike(laboratory, tmp_path):
+    table = LATER[["sample", *CHANNELS[::-1]]]
+    table.to_csv(tmp_path / "reversed.csv", index=False)
+    command = f"predict fat {tmp_path / 'reversed.csv'}"
+    refused(skspectra(command), "they are reversed", "add --resample")
+    predicted = read(skspectra(f"{command} --resample"))
+    expected = read(skspectra("predict fat later.csv"))
+    np.testing.assert_allclose(predicted["prediction"], expected["prediction"])
 
 
 def test_missing_channels_are_for_the_network_alone(meat):
