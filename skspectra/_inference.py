@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from skspectra._inputs import warn_caller
 from skspectra._modules import replace_tensors
+from skspectra._patches import channels_of
 
 # Rows of one forward pass: enough to keep two cores busy, small enough for the
 # memory to stay flat however many spectra are asked for.
@@ -412,7 +413,7 @@ def hidden_errors(
         missing = np.zeros((len(x), encoder.n_tokens), dtype=bool)
 
     def of_channels(mask):
-        return np.repeat(mask, encoder.patch_size, axis=1)[:, : encoder.n_channels]
+        return channels_of(mask, encoder.n_channels, encoder.patch_size)
 
     rng = np.random.RandomState(0)
     n_there = (~missing).sum(axis=1, keepdims=True)

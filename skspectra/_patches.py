@@ -30,8 +30,7 @@ def without_gaps(x, patch_size, first_row=0):
     gaps = np.isnan(x)
     if not gaps.any():
         return (x,)
-    starts = np.arange(0, x.shape[1], patch_size)
-    missing = np.logical_or.reduceat(gaps, starts, axis=1)
+    missing = _patches_with(gaps, patch_size)
     empty = missing.all(axis=1)
     if empty.any():
         raise ValueError(
@@ -40,7 +39,7 @@ def without_gaps(x, patch_size, first_row=0):
             f"spectra, the first in row {first_row + empty.argmax()}. Lower "
             "patch_size, fill in what is missing, or leave these spectra out."
         )
-    unseen = np.repeat(missing, patch_size, axis=1)[:, : x.shape[1]]
+    unseen = channels_of(missing, x.shape[1], patch_size)
     return np.where(unseen, x.dtype.type(0), x), missing
 
 
@@ -139,14 +138,36 @@ def patches_of(hidden, missing, n_channels, patch_size):
             f"hidden must be boolean and of shape {shape[1:]} or {shape}. Got "
             f"{hidden.dtype} of shape {hidden.shape} instead."
         )
-    starts = np.arange(0, n_channels, patch_size)
-    mask = np.logical_or.reduceat(np.broadcast_to(hidden, shape), starts, axis=1)
-    mask |= missing
+    mask = _patches_with(np.broadcast_to(hidden, shape), patch_size) | missing
     if mask.all(axis=1).any():
         row = int(np.argmax(mask.all(axis=1)))
         raise ValueError(
             "hidden must leave at least one patch of each spectrum visible. Got a "
-            f"hidden or missing channel in each of the {len(starts)} patches of "
+            f"hidden or missing channel in each of the {mask.shape[1]} patches of "
             f"row {row}."
         )
     return mask
+
+
+def channels_of(mask, n_channels, patch_size):
+    """Return which channels lie in the patches of a mask.
+
+    Parameters
+    ----------
+    mask : bool ndarray of shape (n_samples, n_tokens)
+        True for these patches.
+    n_channels, patch_size : int
+        Length of the spectra and of a patch.
+
+    Returns
+    -------
+    bool ndarray of shape (n_samples, n_channels)
+        True for their channels.
+    """
+    return np.repeat(mask, patch_size, axis=1)[:, :n_channels]
+
+
+def _patches_with(channels, patch_size):
+    """Return which patches hold one of the channels, (n_samples, n_channels) bool."""
+    starts = np.arange(0, channels.shape[1], patch_size)
+    return np.logical_or.reduceat(channels, starts, axis=1)

@@ -20,6 +20,7 @@ from skspectra._callbacks import (
 from skspectra._inference import check_training_device, embed, hidden_errors, rebuild
 from skspectra._inputs import check_columns, check_spectra
 from skspectra._patches import (
+    channels_of,
     check_all_can_be_hidden,
     check_some_can_be_hidden,
     draw_hidden,
@@ -491,7 +492,7 @@ class MaskedSpectralPretrainer(
             mask = draw_hidden(missing, ratio, rng) | missing
         else:
             mask = patches_of(hidden, missing, X.shape[1], self.patch_size_)
-        hidden = np.repeat(mask, self.patch_size_, axis=1)[:, : self.n_features_in_]
+        hidden = channels_of(mask, X.shape[1], self.patch_size_)
         rebuilt = rebuild(self.module_, x, mask, self.device)
         rebuilt = rebuilt * self.scale_ + self.mean_
         return Bunch(reconstruction=np.where(hidden, rebuilt, X), hidden=hidden)
