@@ -452,7 +452,7 @@ def test_addresses_name_one_version_for_good():
 
 def real(name):
     if not (REAL / f"{name}.npz").exists():
-        pytest.skip("the real spectra are not here")
+        pytest.skip(f"the real spectra of {name!r} are not beside the project")
     return np.load(REAL / f"{name}.npz")
 
 
