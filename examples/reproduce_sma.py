@@ -146,11 +146,12 @@ class InvertedObjective(ReconstructionObjective):
         queries, keys = self.autoencoder.encoder.first_attention(x)
         return -queries, keys
 
-    def draw_mask(self, x):
+    def draw_mask(self, x, *, draws=torch):
         n_hidden = count_hidden(self.autoencoder.encoder.n_tokens, self.mask_ratio[0])
         with torch.no_grad():
             queries, keys = self.attention(x)
-        return self_guided_mask(queries, keys, n_hidden, self._guided_share())
+        share = self._guided_share()
+        return self_guided_mask(queries, keys, n_hidden, share, draws=draws)
 
 
 class FrozenScorerObjective(InvertedObjective):

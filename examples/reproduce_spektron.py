@@ -157,9 +157,9 @@ class FixedMasks(ReconstructionObjective):
     function of the bits of the spectrum itself, in whole numbers and thus exact.
     """
 
-    def draw_mask(self, x):
+    def draw_mask(self, x, *, draws=torch):
         """Return the mask of each spectrum and what it leaves visible."""
-        fresh, ids_keep = super().draw_mask(x)
+        fresh, ids_keep = super().draw_mask(x, draws=draws)
         bits = x.float().contiguous().view(torch.int32).long()
         place = bits.new_ones(bits.shape[1]).cumsum(0)
         seed = (bits * (2 * place + 1)).sum(dim=1, keepdim=True)

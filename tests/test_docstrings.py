@@ -106,6 +106,8 @@ def says(kind, default):
         return not stated
     if kind == "Ignored" or kind.endswith(", optional"):
         return default is None
+    if inspect.ismodule(default):
+        return bool(stated) and stated[1] == default.__name__
     return bool(stated) and ast.literal_eval(stated[1]) == default
 
 

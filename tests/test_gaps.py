@@ -209,7 +209,7 @@ def test_the_loss_counts_what_was_hidden_and_is_there(options, monkeypatch):
     missing = torch.zeros(4, 8, dtype=torch.bool)
     missing[1, :5] = missing[2, 1:] = missing[3, 4] = True  # of 2 only what is hidden
     kept = (~mask).nonzero()[:, 1].view(4, -1)
-    monkeypatch.setattr(objective, "draw_mask", lambda x: (mask, kept))
+    monkeypatch.setattr(objective, "draw_mask", lambda x, draws: (mask, kept))
     loss = objective(
         torch.where(hidden_channels(missing, module.encoder), 0.0, x), missing
     )

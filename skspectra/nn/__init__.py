@@ -12,6 +12,7 @@ from skspectra.nn._losses import (
     masked_mse,
 )
 from skspectra.nn._masking import (
+    RowDraws,
     block_mask,
     count_hidden,
     matched_spans,
@@ -43,6 +44,7 @@ __all__ = [
     "Positions",
     "PredictionObjective",
     "ReconstructionObjective",
+    "RowDraws",
     "SpectralEncoder",
     "SpectralPredictor",
     "StateSpaceBlock",

@@ -1,6 +1,7 @@
 """Which tokens are hidden. Masks are True where a token is hidden."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,8 +42,68 @@ def count_hidden(n_tokens: int, mask_ratio: float) -> int:
     return n_hidden
 
 
+class RowDraws:
+    """Random numbers of some rows of a batch: those that they have in the whole batch.
+
+    In place of torch where this module draws. Processes that share a batch, and parts
+    that it is computed in, then draw the same masks as one process with all of it, and
+    leave the generator in the same state.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows of the whole batch; numbers are drawn for all of them.
+    rows : slice
+        Which of them are wanted.
+    """
+
+    def __init__(self, n_rows: int, rows: slice) -> None:
+        self.n_rows, self.rows = n_rows, rows
+
+    def rand(self, size: tuple[int, ...], **options: Any) -> Tensor:
+        """Draw numbers between 0 and 1.
+
+        Parameters
+        ----------
+        size : tuple of int
+            The first is the number of the rows that are wanted.
+        **options
+            As in `torch.rand`.
+
+        Returns
+        -------
+        Tensor of shape `size`
+            The numbers.
+        """
+        return torch.rand((self.n_rows, *size[1:]), **options)[self.rows]
+
+    def randint(self, high: int, size: tuple[int, ...], **options: Any) -> Tensor:
+        """Draw whole numbers from 0 to `high - 1`.
+
+        Parameters
+        ----------
+        high : int
+            One more than the highest.
+        size : tuple of int
+            The first is the number of the rows that are wanted.
+        **options
+            As in `torch.randint`.
+
+        Returns
+        -------
+        int64 Tensor of shape `size`
+            The numbers.
+        """
+        return torch.randint(high, (self.n_rows, *size[1:]), **options)[self.rows]
+
+
 def random_mask(
-    batch: int, n_tokens: int, n_hidden: int, device: torch.device | str = "cpu"
+    batch: int,
+    n_tokens: int,
+    n_hidden: int,
+    device: torch.device | str = "cpu",
+    *,
+    draws: Any = torch,
 ) -> tuple[Tensor, Tensor]:
     """Hide `n_hidden` tokens of each spectrum, every choice equally likely.
 
@@ -56,6 +117,8 @@ def random_mask(
         Number of hidden tokens, the same in every row.
     device : torch.device or str, default="cpu"
         Where the mask is drawn, with that device's generator.
+    draws : module or RowDraws, default=torch
+        What draws, by `rand` and `randint`.
 
     Returns
     -------
@@ -65,7 +128,7 @@ def random_mask(
         Indices of the visible tokens, ascending: attention does not mind the
         order, a recurrence does.
     """
-    shuffled = torch.rand(batch, n_tokens, device=device).argsort(dim=1)
+    shuffled = draws.rand((batch, n_tokens), device=device).argsort(dim=1)
     return _hide_all_but(shuffled[:, n_hidden:].sort(dim=1).values, n_tokens)
 
 
@@ -75,6 +138,8 @@ def block_mask(
     n_hidden: int,
     length: float,
     device: torch.device | str = "cpu",
+    *,
+    draws: Any = torch,
 ) -> tuple[Tensor, Tensor]:
     """Hide `n_hidden` tokens of each spectrum in contiguous blocks.
 
@@ -96,6 +161,8 @@ def block_mask(
         What the lengths are drawn around, in tokens.
     device : torch.device or str, default="cpu"
         Where the mask is drawn, with that device's generator.
+    draws : module or RowDraws, default=torch
+        What draws, by `rand` and `randint`.
 
     Returns
     -------
@@ -106,21 +173,26 @@ def block_mask(
     """
     n_kept = n_tokens - n_hidden
     visible = torch.arange(n_tokens, device=device) < n_kept
-    stretch = 0.5 + torch.rand(batch, n_hidden, device=device)
+    stretch = 0.5 + draws.rand((batch, n_hidden), device=device)
     lengths = (length * stretch).round().clamp(1, n_tokens).long()
     before = lengths.cumsum(dim=1) - lengths
     lengths = torch.minimum(lengths, (n_hidden - before).clamp(min=0))
     # Visible tokens and blocks, among them those of no length, in random order.
     lengths = torch.cat([lengths.new_ones(batch, n_kept), lengths], dim=1)
-    order = torch.rand(batch, n_tokens, device=device).argsort(dim=1)
+    order = draws.rand((batch, n_tokens), device=device).argsort(dim=1)
     ends = lengths.gather(1, order).cumsum(dim=1)
-    start = torch.randint(n_tokens, (batch, 1), device=device)
+    start = draws.randint(n_tokens, (batch, 1), device=device)
     places = torch.where(visible[order], (start + ends) % n_tokens, n_tokens)
     return _hide_all_but(places.sort(dim=1).values[:, :n_kept], n_tokens)
 
 
 def self_guided_mask(
-    queries: Tensor, keys: Tensor, n_hidden: int, guided_share: float = 1.0
+    queries: Tensor,
+    keys: Tensor,
+    n_hidden: int,
+    guided_share: float = 1.0,
+    *,
+    draws: Any = torch,
 ) -> tuple[Tensor, Tensor]:
     """Hide the tokens that a random few attend to most.
 
@@ -140,6 +212,8 @@ def self_guided_mask(
     guided_share : float, default=1.0
         Part of the hidden tokens that is chosen so; the others are drawn from
         the rest at random.
+    draws : module or RowDraws, default=torch
+        What draws, by `rand` and `randint`.
 
     Returns
     -------
@@ -154,19 +228,21 @@ def self_guided_mask(
        self-supervised learning", ICLR 2024, arXiv:2402.14789.
     """
     with torch.no_grad():
-        score = _votes(queries, keys, max(1, round(n_hidden / _TOKENS_PER_QUERY)))
+        n_voters = max(1, round(n_hidden / _TOKENS_PER_QUERY))
+        score = _votes(queries, keys, n_voters, draws)
         guided = score.topk(round(n_hidden * guided_share), dim=1).indices
-        rank = torch.rand_like(score).scatter(1, guided, 2.0)  # guided ones first
+        chance = draws.rand(score.shape, dtype=score.dtype, device=score.device)
+        rank = chance.scatter(1, guided, 2.0)  # guided ones first
         ids_keep = rank.argsort(dim=1, descending=True)[:, n_hidden:]
         return _hide_all_but(ids_keep.sort(dim=1).values, score.shape[1])
 
 
-def _votes(queries: Tensor, keys: Tensor, n_voters: int) -> Tensor:
+def _votes(queries: Tensor, keys: Tensor, n_voters: int, draws: Any) -> Tensor:
     """Return the attention that each token gets from random voters, voters on top."""
     batch, n_heads, n_tokens, head_dim = queries.shape
     device = queries.device
-    voters = torch.rand(batch, n_tokens, device=device).argsort(dim=1)[:, :n_voters]
-    heads = torch.randint(n_heads, (batch, n_voters), device=device)
+    voters = draws.rand((batch, n_tokens), device=device).argsort(dim=1)[:, :n_voters]
+    heads = draws.randint(n_heads, (batch, n_voters), device=device)
     # The queries of the voters, nothing but zeros in the heads that are not their own:
     # one product then gives the few rows of the attention matrix that are needed.
     rows = torch.arange(batch, device=device)[:, None]
@@ -176,17 +252,20 @@ def _votes(queries: Tensor, keys: Tensor, n_voters: int) -> Tensor:
     logits = asked.flatten(2) @ keys.transpose(1, 2).flatten(2).mT
     attention = logits.float().softmax(dim=-1)  # (batch, n_voters, n_tokens)
     # A little noise, for equal votes would be sorted by place.
-    score = attention.sum(dim=1) + 1e-6 * torch.rand(batch, n_tokens, device=device)
-    return score.scatter(1, voters, 1e4 + torch.rand(voters.shape, device=device))
+    score = attention.sum(dim=1) + 1e-6 * draws.rand((batch, n_tokens), device=device)
+    return score.scatter(1, voters, 1e4 + draws.rand(voters.shape, device=device))
 
 
-def matched_spans(mask: Tensor, n_hidden: int) -> tuple[Tensor, Tensor]:
+def matched_spans(
+    mask: Tensor, n_hidden: int, *, draws: Any = torch
+) -> tuple[Tensor, Tensor]:
     """Lay the hidden and the visible runs of masks out anew, in random order.
 
     Each row gets the runs of the row before it (the first those of the last), laid on
     a ring from a random place on, so that nothing is left of what led to the mask
     but the lengths of its runs: the control that tells whether it matters which
-    tokens are hidden, or only that they lie side by side.
+    tokens are hidden, or only that they lie side by side. The row before is one of the
+    same call: of a batch in parts other masks come out, no likelier or rarer ones.
 
     Parameters
     ----------
@@ -194,6 +273,8 @@ def matched_spans(mask: Tensor, n_hidden: int) -> tuple[Tensor, Tensor]:
         True where a token is hidden.
     n_hidden : int
         Number of hidden tokens, the same in every row.
+    draws : module or RowDraws, default=torch
+        What draws, by `rand` and `randint`.
 
     Returns
     -------
@@ -214,12 +295,12 @@ def matched_spans(mask: Tensor, n_hidden: int) -> tuple[Tensor, Tensor]:
     lengths = run.new_zeros(batch, n_tokens + n_tokens % 2)
     lengths.scatter_add_(1, run, torch.ones_like(run))
     turns = lengths.unflatten(1, (-1, 2))  # (batch, n_pairs, first or second)
-    key = torch.rand(turns.shape, device=device) + (turns == 0)  # those go last
+    key = draws.rand(turns.shape, device=device) + (turns == 0)  # those go last
     ends = turns.gather(1, key.argsort(dim=1)).flatten(1).cumsum(dim=1)
     places = torch.arange(n_tokens, device=device).expand(batch, -1).contiguous()
     run = torch.searchsorted(ends, places, right=True)
     new = mask[:, :1] ^ (run % 2).bool()
-    new = _from(torch.randint(n_tokens, (batch, 1), device=device), new)
+    new = _from(draws.randint(n_tokens, (batch, 1), device=device), new)
     # Visible tokens first, in their order; to count them would wait for a GPU.
     return new, new.byte().argsort(dim=1, stable=True)[:, : n_tokens - n_hidden]
 
@@ -261,7 +342,7 @@ def visible_slots(hidden: Tensor, n_slots: int) -> tuple[Tensor, Tensor]:
     return ids_keep, ~hidden.gather(1, ids_keep)
 
 
-def spare_one(mask: Tensor, missing: Tensor) -> Tensor:
+def spare_one(mask: Tensor, missing: Tensor, *, draws: Any = torch) -> Tensor:
     """Unhide a token in each row whose mask hides all that is there.
 
     Parameters
@@ -270,6 +351,8 @@ def spare_one(mask: Tensor, missing: Tensor) -> Tensor:
         True where a token is to be hidden.
     missing : bool Tensor of shape (batch, n_tokens)
         True where there is nothing to hide; not all of a row.
+    draws : module or RowDraws, default=torch
+        What draws, by `rand` and `randint`.
 
     Returns
     -------
@@ -278,7 +361,7 @@ def spare_one(mask: Tensor, missing: Tensor) -> Tensor:
         random.
     """
     lost = (mask | missing).all(dim=1, keepdim=True)
-    drawn = torch.rand(mask.shape, device=mask.device).masked_fill(missing, -1.0)
+    drawn = draws.rand(mask.shape, device=mask.device).masked_fill(missing, -1.0)
     spared = torch.zeros_like(mask).scatter(1, drawn.argmax(dim=1, keepdim=True), lost)
     return mask & ~missing & ~spared
 

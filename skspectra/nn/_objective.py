@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,12 @@ class ReconstructionObjective(nn.Module):
     transport_weight : float, default=0.0
         What it is multiplied by.
 
+    Attributes
+    ----------
+    n_counted : int64 Tensor of shape ()
+        Number of channels that the last squared error is the mean of: what the losses
+        of the parts of a batch are to be weighted by. None before the first.
+
     Raises
     ------
     ValueError
@@ -73,6 +80,7 @@ class ReconstructionObjective(nn.Module):
         self.transport = transport
         self.transport_weight = transport_weight
         self.n_steps = 0
+        self.n_counted = None
 
     @property
     def network(self) -> MaskedAutoencoder:
@@ -99,7 +107,9 @@ class ReconstructionObjective(nn.Module):
         """
         self.n_steps = int(state)
 
-    def forward(self, x: Tensor, missing: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, missing: Tensor | None = None, *, draws: Any = torch
+    ) -> Tensor:
         """Return the loss of a batch under a fresh mask.
 
         Parameters
@@ -110,6 +120,8 @@ class ReconstructionObjective(nn.Module):
             True for tokens that are not there: they are neither seen nor rebuilt. A
             mask is drawn as if they were there; of a row it hides one token less where
             none would be left to see.
+        draws : module or RowDraws, default=torch
+            What draws the mask: for a part of a batch, `RowDraws`.
 
         Returns
         -------
@@ -117,27 +129,31 @@ class ReconstructionObjective(nn.Module):
             Mean squared error of the hidden channels, and what `transport` adds.
             The filling of the last patch is no channel, so it is never counted.
         """
-        mask, ids_keep = self.draw_mask(x)
+        mask, ids_keep = self.draw_mask(x, draws=draws)
         self.n_steps += self.training
         if missing is None:
             rebuilt = self.autoencoder(x, mask, ids_keep)
         else:
-            mask, n_slots = spare_one(mask, missing), ids_keep.shape[1]
+            mask = spare_one(mask, missing, draws=draws)
+            n_slots = ids_keep.shape[1]
             slots = visible_slots(mask | missing, n_slots)
             rebuilt = self.autoencoder(x, mask | missing, *slots)
         counted = hidden_channels(mask, self.autoencoder.encoder)
+        self.n_counted = counted.sum()
         loss = masked_mse(rebuilt, x, counted)
         if self.transport is None:
             return loss
         return loss + self.transport_weight * self.transport(rebuilt, x, counted)
 
-    def draw_mask(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def draw_mask(self, x: Tensor, *, draws: Any = torch) -> tuple[Tensor, Tensor]:
         """Choose what is hidden of each spectrum.
 
         Parameters
         ----------
         x : Tensor of shape (batch, n_channels)
             Spectra; only self-guided masks look at them.
+        draws : module or RowDraws, default=torch
+            What draws the mask: for a part of a batch, `RowDraws`.
 
         Returns
         -------
@@ -150,18 +166,19 @@ class ReconstructionObjective(nn.Module):
         n_hidden = count_hidden(encoder.n_tokens, self._draw_ratio())
         shape = len(x), encoder.n_tokens, n_hidden
         if self.masking == "random":
-            return random_mask(*shape, device=x.device)
+            return random_mask(*shape, device=x.device, draws=draws)
         if self.masking == "block":
             length = self.block_width / encoder.patch_size
-            return block_mask(*shape, length, device=x.device)
+            return block_mask(*shape, length, device=x.device, draws=draws)
         with torch.no_grad():
             queries, keys = encoder.first_attention(x)
         # Some versions of torch would take the weights that autocast has rounded here,
         # without gradients, for those of the step.
         torch.clear_autocast_cache()
-        guided = self_guided_mask(queries, keys, n_hidden, self._guided_share())
+        share = self._guided_share()
+        guided = self_guided_mask(queries, keys, n_hidden, share, draws=draws)
         if self.masking == "matched_spans":
-            return matched_spans(guided[0], n_hidden)
+            return matched_spans(guided[0], n_hidden, draws=draws)
         return guided
 
     def _draw_ratio(self) -> float:

@@ -227,7 +227,7 @@ def test_no_gradient_flows_through_the_choice():
     assert not any(tensor.requires_grad for tensor in chosen)
     torch.manual_seed(1)
     guided(x).backward()
-    fixed.draw_mask = lambda x: chosen
+    fixed.draw_mask = lambda x, draws: chosen
     fixed(x).backward()
     assert torch.equal(x, before)
     for one, other in zip(guided.parameters(), fixed.parameters(), strict=True):
@@ -297,3 +297,124 @@ def test_a_pair_of_ratios_draws_one_for_each_batch():
 def test_masks_by_attention_need_an_encoder_that_attends(masking):
     with pytest.raises(ValueError, match="which only encoder='transformer' has"):
         objective(masking, encoder="state_space")
+
+
+# --- parts of a batch ------------------------------------------------------------
+
+
+def rows_of(count, n_rows, n_parts=1):
+    """Yield the rows of each process, in parts, as slices of the batch."""
+    for rank in range(count):
+        own = range(rank, n_rows, count)
+        size = -(-len(own) // n_parts)
+        for first in range(0, len(own), size):
+            part = own[first : first + size]
+            yield slice(part.start, part.stop, part.step)
+
+
+def masks_in_parts(draw, n_rows, count, n_parts):
+    """Draw the masks of a batch part by part, each from one state of the generator."""
+    masks, states = {}, []
+    for rows in rows_of(count, n_rows, n_parts):
+        torch.manual_seed(3)
+        mask, ids_keep = draw(rows, nn.RowDraws(n_rows, rows))
+        assert torch.equal(nn.visible_ids(mask), ids_keep)
+        masks |= zip(range(n_rows)[rows], mask, strict=True)
+        states.append(torch.get_rng_state())
+    assert all(torch.equal(state, states[0]) for state in states)
+    return torch.stack([masks[row] for row in range(n_rows)]), states[0]
+
+
+@pytest.mark.parametrize("masking", ["random", "block", "self_guided"])
+@pytest.mark.parametrize("count, n_parts", [(2, 1), (3, 2), (1, 4)])
+def test_a_batch_in_parts_has_the_masks_of_the_whole(masking, count, n_parts):
+    queries, keys = attention(11, 20)
+
+    def draw(rows, draws=torch):
+        if masking == "self_guided":
+            return nn.self_guided_mask(queries[rows], keys[rows], 8, 0.6, draws=draws)
+        shape = len(range(11)[rows]), 20, 8
+        if masking == "random":
+            return nn.random_mask(*shape, draws=draws)
+        return nn.block_mask(*shape, 3.0, draws=draws)
+
+    masks, state = masks_in_parts(draw, 11, count, n_parts)
+    torch.manual_seed(3)
+    whole, _ = draw(slice(None))
+    assert torch.equal(masks, whole)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_spans_of_a_part_are_those_of_its_own_rows():
+    torch.manual_seed(0)
+    mask, _ = nn.self_guided_mask(*attention(12, 31), 11)
+    moved, _ = masks_in_parts(
+        lambda rows, draws: nn.matched_spans(mask[rows], 11, draws=draws), 12, 2, 1
+    )
+    for i in range(12):
+        assert ring_runs(moved[i]) == ring_runs(mask[(i - 2) % 12])
+
+
+def test_a_token_is_spared_in_a_part_as_in_the_whole():
+    torch.manual_seed(0)
+    missing = torch.rand(40, 8) < 0.6
+    missing[:, 2] = False
+    mask, n_rows = torch.ones(40, 8, dtype=torch.bool), 40
+    torch.manual_seed(3)
+    whole = nn.spare_one(mask, missing)
+    assert (whole | missing).sum() == 40 * 7  # one of each row
+    for rows in rows_of(3, n_rows):
+        torch.manual_seed(3)
+        draws = nn.RowDraws(n_rows, rows)
+        assert torch.equal(
+            nn.spare_one(mask[rows], missing[rows], draws=draws), whole[rows]
+        )
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"masking": "random", "mask_ratio": (0.2, 0.7)},
+        {"masking": "block", "block_width": 6},
+        {"masking": "self_guided", "n_annealing_steps": 2},
+    ],
+    ids=str,
+)
+def test_losses_of_parts_weighted_by_what_they_count_are_that_of_the_whole(
+    options, gaps
+):
+    small = objective(**options).double()
+    x = torch.randn(13, 22, dtype=torch.float64)
+    missing = torch.rand(13, 11) < 0.3 if gaps else None
+
+    def run(rows=slice(None), **draws):
+        torch.manual_seed(3)
+        small.n_steps = 1
+        loss = small(x[rows], *([missing[rows]] if gaps else []), **draws)
+        return loss, small.n_counted, torch.get_rng_state()
+
+    whole, n_all, state = run()
+    expected = torch.autograd.grad(whole, list(small.parameters()))
+    total, gradient, n_counted = 0.0, [0.0] * len(expected), []
+    for rows in rows_of(2, 13, n_parts=2):
+        loss, n, after = run(rows, draws=nn.RowDraws(13, rows))
+        n_counted.append(int(n))
+        total = total + n * loss.detach() / n_all
+        parts = torch.autograd.grad(loss * n / n_all, list(small.parameters()))
+        gradient = [a + b for a, b in zip(gradient, parts, strict=True)]
+        assert torch.equal(state, after)
+    assert sum(n_counted) == n_all
+    assert len({*n_counted}) > 1  # the parts do not weigh alike
+    torch.testing.assert_close(total, whole.detach())
+    for one, other in zip(gradient, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_an_objective_tells_how_many_channels_its_loss_is_the_mean_of():
+    small = objective("random", mask_ratio=0.5)
+    assert small.n_counted is None
+    errors = []
+    small.transport = lambda rebuilt, x, counts: errors.append(counts) or rebuilt.sum()
+    small(torch.randn(7, 22))
+    assert small.n_counted == errors[0].sum() > 0
