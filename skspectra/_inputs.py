@@ -33,6 +33,7 @@ __all__ = [
     "known_axis",
     "refuse_masked",
     "warn_caller",
+    "whole_or_nothing",
 ]
 
 # Squares, and sums of squares, of larger values may overflow, of smaller ones vanish.
@@ -120,6 +121,22 @@ def forget_fit(estimator):
     learnt = [name for name in vars(estimator) if name.endswith("_")]
     for name in (*learnt, "_column_axis"):  # the latter from an older file
         vars(estimator).pop(name, None)
+
+
+@contextlib.contextmanager
+def whole_or_nothing(estimator):
+    """Have a fit that fails leave an unfitted estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose `fit` runs inside the context.
+    """
+    try:
+        yield
+    except BaseException:
+        forget_fit(estimator)
+        raise
 
 
 def check_spectra(

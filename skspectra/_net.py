@@ -16,8 +16,8 @@ from skorch.callbacks import Callback, EarlyStopping, PrintLog
 from skorch.helper import predefined_split
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import TensorDataset
 
+from skspectra._batches import HeldRows
 from skspectra._checkpoint import Checkpoint
 
 __all__ = ["StopTraining", "build_net", "diverged", "refuse_early_stopping"]
@@ -27,6 +27,7 @@ _MOST_GRADIENT = 1.0
 # After a checkpoint there is none for so many times as long as it took: a twentieth of
 # the time at most goes into them, however short the epochs.
 _REST = 20
+_ALL = slice(None)
 
 
 class StopTraining(Exception):
@@ -80,31 +81,30 @@ class _RaiseOnDivergence(Callback):
             )
 
 
-class _WholeBatches:
-    """Yield whole batches of a TensorDataset, by one indexing operation each.
+class _Batches:
+    """The batches of rows, whole ones as torch's own loader does not give them.
 
-    torch's own loader calls Python once a row, which for spectra costs more
-    than the model.
+    It calls Python once a row, which for spectra costs more than the model.
     """
 
-    def __init__(self, dataset, batch_size, shuffle):
-        self.tensors = dataset.tensors
-        self.batch_size = int(batch_size)  # torch refuses numbers of numpy
-        self.order = torch.randperm if shuffle else torch.arange
+    def __init__(self, rows, batch_size, shuffle):
+        self.rows, self.batch_size = rows, int(batch_size)  # torch wants no numpy here
+        self.shuffle = shuffle
 
-    def draw_order(self):
-        return self.order(len(self.tensors[0]), device=self.tensors[0].device)
+    def draw(self):
+        if self.shuffle:
+            return self.rows.draw()
+        return torch.arange(len(self.rows), device=self.rows.tensors[0].device)
 
-    def batches(self, order):
-        for rows in order.split(self.batch_size):
-            yield tuple(tensor[rows] for tensor in self.tensors)
+    def after(self, drawn, n_done):
+        return self.rows.batches(drawn, n_done, self.batch_size, _ALL)
 
 
 @dataclass
 class _Epoch:
     """How far a pass over the data has come."""
 
-    order: Tensor  # of all rows
+    drawn: Tensor  # what the order of all rows follows from
     n_rows: int = 0  # of them done
     total: Tensor | float = 0.0  # of their losses
     random: dict | None = None  # states of the generators, where it goes on
@@ -194,17 +194,17 @@ class Net(NeuralNet):
         if iterator is None:
             return
         self._set_training(training)
-        epoch = self.interrupted or _Epoch(iterator.draw_order())
+        epoch = self.interrupted or _Epoch(iterator.draw())
         self.interrupted = None
         if epoch.random:  # callbacks that draw have been told twice that it begins
             self._set_random(epoch.random)
-        for batch in iterator.batches(epoch.order[epoch.n_rows :]):
+        for batch, n_rows in iterator.after(epoch.drawn, epoch.n_rows):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
-            epoch.total = epoch.total + step["loss"].detach() * len(batch[0])
-            epoch.n_rows += len(batch[0])
+            epoch.total = epoch.total + step["loss"].detach() * n_rows
+            epoch.n_rows += n_rows
             self.notify("on_batch_end", batch=batch, training=training, **step)
-            if training and epoch.n_rows < len(epoch.order):
+            if training and epoch.n_rows < len(iterator.rows):
                 self._save_if_due(epoch)
         self.history.record(prefix + "_loss", (epoch.total / epoch.n_rows).item())
 
@@ -261,7 +261,7 @@ class Net(NeuralNet):
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
         if epoch is not None:
             state["n_rows"] = epoch.n_rows
-            tensors |= {"epoch.order": epoch.order, "epoch.total": epoch.total}
+            tensors |= {"epoch.drawn": epoch.drawn, "epoch.total": epoch.total}
         if self.patience is not None:
             state["best"] = [self.patience.best_loss_, self.patience.best_epoch_]
             tensors |= _named("best", self.patience.best_state_)
@@ -288,10 +288,10 @@ class Net(NeuralNet):
         random = _part(tensors, "random")
         self._set_random(random)
         if "n_rows" in state:
-            order, total = (
-                tensors[f"epoch.{name}"].to(self.device) for name in ("order", "total")
+            drawn, total = (
+                tensors[f"epoch.{name}"].to(self.device) for name in ("drawn", "total")
             )
-            self.interrupted = _Epoch(order, state["n_rows"], total, random)
+            self.interrupted = _Epoch(drawn, state["n_rows"], total, random)
         if self.patience is not None:
             self.patience.best_loss_, self.patience.best_epoch_ = state["best"]
             self.patience.best_state_ = _part(tensors, "best")
@@ -321,9 +321,9 @@ _CURVES = {"train_loss": "loss", "valid_loss": "validation"}
 _SETTINGS = {  # of skorch's net, the same for every training
     "criterion": nn.Identity,
     "optimizer": torch.optim.AdamW,
-    "iterator_train": _WholeBatches,
+    "iterator_train": _Batches,
     "iterator_train__shuffle": True,
-    "iterator_valid": _WholeBatches,
+    "iterator_valid": _Batches,
     "iterator_valid__shuffle": False,
 }
 
@@ -332,7 +332,7 @@ def build_net(
     module: nn.Module,
     *,
     device: torch.device,
-    validation: TensorDataset | None,
+    validation: HeldRows | None,
     n_iter_no_change: int,
     callbacks: list,
     **settings,
@@ -345,7 +345,7 @@ def build_net(
         The objective.
     device : torch.device
         Where it is to run.
-    validation : TensorDataset or None
+    validation : HeldRows or None
         With it, training stops early.
     n_iter_no_change : int
         Patience, in epochs.

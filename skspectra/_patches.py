@@ -33,30 +33,31 @@ def without_gaps(x, patch_size, first_row=0):
     missing = _patches_with(gaps, patch_size)
     empty = missing.all(axis=1)
     if empty.any():
+        onwards = f" from row {first_row} on" if first_row else ""
         raise ValueError(
             f"X must have at least one patch of {patch_size} channels without a "
             f"missing one in each spectrum. Got none in {empty.sum()} of {len(x)} "
-            f"spectra, the first in row {first_row + empty.argmax()}. Lower "
+            f"spectra{onwards}, the first in row {first_row + empty.argmax()}. Lower "
             "patch_size, fill in what is missing, or leave these spectra out."
         )
     unseen = channels_of(missing, x.shape[1], patch_size)
     return np.where(unseen, x.dtype.type(0), x), missing
 
 
-def check_some_can_be_hidden(missing=None):
+def check_some_can_be_hidden(most_patches):
     """Refuse to train on spectra of which nothing can be hidden: the loss would be 0.
 
     Parameters
     ----------
-    missing : bool ndarray of shape (n_samples, n_tokens), default=None
-        True for patches that are not there.
+    most_patches : int
+        Largest number of patches of a spectrum without a missing channel.
 
     Raises
     ------
     ValueError
-        If no spectrum has two.
+        If it is not two.
     """
-    if missing is not None and (~missing).sum(axis=1).max() < 2:
+    if most_patches < 2:
         raise ValueError(
             "X must have a spectrum with two patches without a missing channel, to "
             "hide one and see the other. Got none. Lower patch_size, or keep random "
@@ -64,13 +65,15 @@ def check_some_can_be_hidden(missing=None):
         )
 
 
-def check_all_can_be_hidden(missing=None):
+def check_all_can_be_hidden(missing=None, first_row=0):
     """Refuse to score spectra of which nothing can be hidden.
 
     Parameters
     ----------
     missing : bool ndarray of shape (n_samples, n_tokens), default=None
         True for patches that are not there.
+    first_row : int, default=0
+        What the error calls the first row.
 
     Raises
     ------
@@ -82,7 +85,7 @@ def check_all_can_be_hidden(missing=None):
         raise ValueError(
             "X must have two patches without a missing channel in each spectrum, to "
             f"hide one and see the other. Got one in {few.sum()} of {len(few)} "
-            f"spectra, the first in row {few.argmax()}."
+            f"spectra, the first in row {first_row + few.argmax()}."
         )
 
 

@@ -1,5 +1,6 @@
 """MaskedSpectralPretrainer: learn what spectra look like, without reference values."""
 
+from functools import partial
 from numbers import Integral, Real
 from os import PathLike
 
@@ -17,8 +18,9 @@ from skspectra._callbacks import (
     TrainingEpochs,
     tells_callbacks,
 )
+from skspectra._corpus import as_table, check_corpus, in_parts
 from skspectra._inference import check_training_device, embed, hidden_errors, rebuild
-from skspectra._inputs import check_columns, check_spectra
+from skspectra._inputs import check_columns, whole_or_nothing
 from skspectra._patches import (
     channels_of,
     check_all_can_be_hidden,
@@ -28,20 +30,22 @@ from skspectra._patches import (
     without_gaps,
 )
 from skspectra._pickling import PicklableEstimator
+from skspectra._pretraining import build_objective, make_transport, training_rows
 from skspectra._provenance import provenance
-from skspectra._scaling import centre_and_scale, scale_spectra
+from skspectra._scaling import scale_spectra
+from skspectra._sinkhorn import check_non_negative
+from skspectra._survey import survey
 from skspectra._training import count_steps, first_seed, train, training_parameters
-from skspectra._validation import Interval, StrOptions, check_x_axis, generator, seed_of
-from skspectra.nn import (
-    MaskedAutoencoder,
-    ReconstructionObjective,
-    SpectralEncoder,
-    count_tokens,
-    windowed_wasserstein,
+from skspectra._validation import (
+    Interval,
+    StrOptions,
+    check_mask_ratio,
+    check_x_axis,
+    generator,
+    seed_of,
 )
+from skspectra.nn import count_tokens
 
-# Part of the training over which self-guided masks go from random to guided.
-_ANNEALED = 0.25
 # Parameters that a training may go on with changed.
 _MAY_CHANGE = {"callbacks", "checkpoint_dir", "checkpoint_every", "device", "verbose"}
 
@@ -390,46 +394,54 @@ class MaskedSpectralPretrainer(
             processor: the last digits will differ.
         """
         self._validate_params()
-        mask_ratio = self._check_mask_ratio()
+        mask_ratio = check_mask_ratio(self.mask_ratio, type(self).__name__)
         check_training_device(self.device)
         # From here on a failure leaves an unfitted pretrainer, never a mixture.
-        table, fewest = X, {"ensure_min_samples": 2, "ensure_min_features": 2}
-        fewest["allow_gaps"] = self._allows_gaps()
-        X = check_spectra(self, X, reset=True, dtype=np.float64, **fewest)
+        with whole_or_nothing(self):
+            self._fit(X, y, mask_ratio)
+        return self
+
+    def _fit(self, X, y, mask_ratio):
+        table, gaps = X, self._allows_gaps()
+        fewest = {"ensure_min_samples": 2, "ensure_min_features": 2}
+        kind = {"dtype": np.float64, "allow_gaps": gaps, **fewest}
+        X = check_corpus(self, X, reset=True, **kind)
         n_channels = X.shape[1]
         owner = type(self).__name__
         x_axis = check_x_axis(self.x_axis, n_channels, owner)
-        check_columns(table, x_axis, owner)
+        check_columns(as_table(table), x_axis, owner)
         patch_size = min(self.patch_size, (n_channels + 1) // 2)
-        mean, scale = centre_and_scale(X)
-        transport = self._transport(X, mean, scale)
-        parameters = self.get_params(deep=False)
-        seed = self._seed()
-        x_axis = self.x_axis_ if x_axis is None else x_axis
-        learnt = {"x_axis_": x_axis, "patch_size_": patch_size}
-        learnt |= {"n_tokens_": count_tokens(n_channels, patch_size)}
-        learnt |= {"mean_": mean, "scale_": scale}
-        read = without_gaps(scale_spectra(X, mean, scale), patch_size)
+        signed = self.loss != "mse+sinkhorn"
+        seen = survey(X, patch_size, check=None if signed else check_non_negative)
         if self.max_epochs:
-            check_some_can_be_hidden(*read[1:])
+            check_some_can_be_hidden(seen.most_patches)
+        scaling = {"mean": seen.mean, "scale": seen.scale}
+        transport = make_transport(self.loss, X, **scaling)
+        parameters = self.get_params(deep=False)
+        used = {**parameters, "patch_size": patch_size, "mask_ratio": mask_ratio}
+        n_steps = count_steps(len(X), self.batch_size, self.max_epochs)
+        seed = self._seed()
+        learnt = {"x_axis_": self.x_axis_ if x_axis is None else x_axis}
+        learnt |= {"patch_size_": patch_size}
+        learnt |= {"n_tokens_": count_tokens(n_channels, patch_size)}
+        learnt |= {f"{name}_": value for name, value in scaling.items()}
         result = train(
-            lambda: self._objective(X.shape, patch_size, mask_ratio, transport),
-            *read,
+            lambda: build_objective(used, n_channels, n_steps, transport=transport),
+            training_rows(X, seen, patch_size),
             seed=generator(seed).randint(2**31 - 1),
             described={n: v for n, v in parameters.items() if n not in _MAY_CHANGE}
-            | {"random_state": seed, "mean": mean, "scale": scale},
+            | {"random_state": seed, **scaling},
             what="pretraining",
             epochs=TrainingEpochs(
-                self, X, y, lambda small: {**learnt, "module_": small.autoencoder}
+                self, table, y, lambda small: {**learnt, "module_": small.autoencoder}
             ),
             **training_parameters(parameters),
         )
         vars(self).update(learnt)
-        self.provenance_ = provenance(X, seed, self.device)
+        self.provenance_ = provenance(seed, self.device, **seen.identity)
         self.module_ = result.module.autoencoder
         self.loss_curve_ = result.loss_curve
         self.n_iter_ = len(result.loss_curve)
-        return self
 
     def transform(self, X):
         """Embed spectra: the mean of the encoder's tokens, nothing hidden.
@@ -449,12 +461,14 @@ class MaskedSpectralPretrainer(
         """
         X = self._check_spectra(X)
         self._validate_params()  # precision may have been set after the fit
-        return embed(
-            self.module_.encoder,
-            X,
-            self._read,
-            device=self.device,
-            precision=self.precision,
+        how = {"device": self.device, "precision": self.precision}
+        return np.concatenate(
+            [
+                embed(
+                    self.module_.encoder, rows, partial(self._read, offset=first), **how
+                )
+                for rows, first in in_parts(X)
+            ]
         )
 
     def reconstruct(self, X, hidden=None):
@@ -589,61 +603,6 @@ class MaskedSpectralPretrainer(
             return None
         return first_seed(self.checkpoint_dir)
 
-    def _transport(self, X, mean, scale):
-        """Return the transport term of the loss, or None."""
-        if self.loss == "mse":
-            return None
-        if self.loss == "mse+wasserstein":
-            return windowed_wasserstein
-        from skspectra._sinkhorn import SinkhornTransport, check_non_negative
-
-        check_non_negative(X)
-        return SinkhornTransport(mean, scale, X)
-
-    def _check_mask_ratio(self):
-        """Return the part of patches to hide, a pair as a tuple."""
-        if isinstance(self.mask_ratio, Real):
-            return self.mask_ratio
-        pair = tuple(self.mask_ratio)
-        numbers = len(pair) == 2 and all(isinstance(r, Real) for r in pair)
-        if not numbers or not 0 < pair[0] <= pair[1] < 1:
-            raise ValueError(
-                f"The 'mask_ratio' parameter of {type(self).__name__} must be a float "
-                "in the range (0.0, 1.0) or a pair (low, high) of them, low not above "
-                f"high. Got {self.mask_ratio!r} instead."
-            )
-        return pair
-
-    def _objective(self, shape, patch_size, mask_ratio, transport):
-        """Build what the training makes small, its weights drawn anew."""
-        encoder = SpectralEncoder(
-            shape[1],
-            patch_size=patch_size,
-            embed_dim=self.embed_dim,
-            depth=self.depth,
-            n_heads=self.n_heads,
-            positions=self.positions,
-            hidden_tokens=self.hidden_tokens,
-            encoder=self.encoder,
-        )
-        autoencoder = MaskedAutoencoder(
-            encoder,
-            decoder_dim=self.decoder_dim,
-            decoder_depth=self.decoder_depth,
-            decoder_n_heads=self.decoder_n_heads,
-            positions=self.positions,
-        )
-        n_steps = count_steps(shape[0], self.batch_size, self.max_epochs)
-        return ReconstructionObjective(
-            autoencoder,
-            mask_ratio,
-            masking=self.masking,
-            block_width=self.block_width,
-            n_annealing_steps=round(_ANNEALED * n_steps),
-            transport=transport,
-            transport_weight=self.transport_weight,
-        )
-
     def _n_fit_tasks(self):
         return self.max_epochs
 
@@ -653,16 +612,20 @@ class MaskedSpectralPretrainer(
     def _check_spectra(self, X):
         """Check spectra against the fitted ones; those in float32 are not copied."""
         check_is_fitted(self)
-        gaps = {"allow_gaps": self._allows_gaps()}
-        return check_spectra(self, X, dtype=[np.float64, np.float32], **gaps)
+        kinds, gaps = [np.float64, np.float32], self._allows_gaps()
+        return check_corpus(self, X, dtype=kinds, allow_gaps=gaps)
 
-    def _read(self, X, first_row=0):
+    def _read(self, X, first_row=0, offset=0):
         """Return what the network reads of spectra, as `without_gaps` does."""
+        first_row += offset
         x = scale_spectra(X, self.mean_, self.scale_, first_row)
         return without_gaps(x, self.patch_size_, first_row)
 
     def _errors(self, X):
         """Return the mean squared errors of hidden channels, and those of zeros."""
-        x, *missing = self._read(self._check_spectra(X))
-        check_all_can_be_hidden(*missing)
-        return hidden_errors(self.module_, x, *missing, device=self.device)
+        parts = []
+        for rows, first in in_parts(self._check_spectra(X)):
+            x, *missing = self._read(rows, first)
+            check_all_can_be_hidden(*missing, first_row=first)
+            parts.append(hidden_errors(self.module_, x, *missing, device=self.device))
+        return tuple(map(np.concatenate, zip(*parts, strict=True)))

@@ -9,7 +9,15 @@ from sklearn.utils import Bunch
 from skspectra._inference import resolve_device
 from skspectra._versions import installed
 
-__all__ = ["fingerprint", "hash_rows", "provenance", "versions", "were_among"]
+__all__ = [
+    "fingerprint",
+    "hash_rows",
+    "head_of_fingerprint",
+    "identity",
+    "provenance",
+    "versions",
+    "were_among",
+]
 
 _PACKAGES = ("skspectra", "numpy", "scipy", "scikit-learn", "torch", "skorch")
 _BLOCK = 1024  # rows that are hashed at once
@@ -18,17 +26,19 @@ _STEPS = 1000  # of a spectrum's own spread; finer differences make no other spe
 _GAP = -(2**31)  # stands for a channel that is missing
 
 
-def provenance(X: np.ndarray, seed: int, device: str) -> Bunch:
-    """Return what a model fitted to X has to say of its origin.
+def provenance(
+    seed: int, device: str, *, shape, sha256: str, rows: np.ndarray
+) -> Bunch:
+    """Return what a fitted model has to say of its origin.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_channels)
-        All spectra that `fit` got.
     seed : int
         What everything random in it followed from: `random_state` repeats it.
     device : str
         As in the estimators.
+    shape, sha256, rows
+        Of all spectra that `fit` got, as `identity` gives them.
 
     Returns
     -------
@@ -42,9 +52,14 @@ def provenance(X: np.ndarray, seed: int, device: str) -> Bunch:
         seed=int(seed),
         device=str(resolve_device(device)),
         n_threads=torch.get_num_threads(),
-        data={"shape": list(X.shape), "sha256": fingerprint(X)},
-        rows=hash_rows(X),
+        data={"shape": list(shape), "sha256": sha256},
+        rows=rows,
     )
+
+
+def identity(X: np.ndarray) -> dict:
+    """Return what tells a table from others: shape, fingerprint and hashes of rows."""
+    return {"shape": X.shape, "sha256": fingerprint(X), "rows": hash_rows(X)}
 
 
 def versions() -> dict[str, str]:
@@ -56,9 +71,14 @@ def fingerprint(*arrays: np.ndarray) -> str:
     """Return the SHA-256 of arrays: shapes, dtypes and values, in hexadecimal."""
     digest = hashlib.sha256()
     for array in arrays:
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(head_of_fingerprint(array.dtype, array.shape))
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def head_of_fingerprint(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
+    """Return what a fingerprint takes in of an array before its values."""
+    return f"{np.dtype(dtype).str}{tuple(shape)}".encode()
 
 
 def hash_rows(X: np.ndarray) -> np.ndarray:

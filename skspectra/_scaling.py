@@ -2,45 +2,83 @@
 
 import numpy as np
 
-from skspectra._inputs import check_unit
+from skspectra._inputs import check_size, check_unit
 
 
-def centre_and_scale(X):
-    """Return the mean spectrum and the spread around it.
+class MeanAndSpread:
+    """The mean spectrum and the spread around it, of rows that come piece by piece.
+
+    Pieces are merged as in [1]_, so that no digits are lost however many there are.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_channels)
-        Spectra, float64, NaN where a channel is missing.
+    n_channels : int
+        Number of channels.
 
-    Returns
-    -------
-    mean : ndarray of shape (n_channels,)
-        Mean of each channel; NaN where it is missing in all spectra.
-    scale : float
-        Root mean square deviation from it over all entries; 1 where that is
-        not above rounding, so that equal spectra become zeros.
-
-    Raises
-    ------
-    ValueError
-        If the values are too large or too small for their squares.
+    References
+    ----------
+    .. [1] Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for
+       computing sample variances", COMPSTAT 1982.
     """
-    # The digits of a sum depend on how a table lies in memory.
-    X = np.ascontiguousarray(X)
-    there = ~np.isnan(X)
-    if there.all():
-        check_unit(X, "X")
-        mean = X.mean(axis=0)
-        scale = float(np.sqrt(np.mean((X - mean) ** 2)))
-    elif not there.any():
-        return np.full(X.shape[1], np.nan), 1.0
-    else:
-        check_unit(X[there], "X")
-        n_there = there.sum(axis=0)
-        mean = np.nansum(X, axis=0) / np.where(n_there, n_there, np.nan)
-        scale = float(np.sqrt(np.mean((X - mean)[there] ** 2)))
-    return mean, scale if scale > rounding(mean) else 1.0
+
+    def __init__(self, n_channels):
+        self.n, self.squares = np.zeros(n_channels), np.zeros(n_channels)
+        self.mean, self.largest = np.zeros(n_channels), 0.0
+
+    def add(self, X):
+        """Take in rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_channels)
+            Spectra, float64, NaN where a channel is missing.
+
+        Raises
+        ------
+        ValueError
+            If the values are too large for their squares.
+        """
+        # The digits of a sum depend on how a table lies in memory.
+        X = np.ascontiguousarray(X)
+        there = ~np.isnan(X)
+        if there.all():
+            n, filled = float(len(X)), X
+        else:
+            n, filled = there.sum(axis=0), np.where(there, X, 0.0)
+        check_size(filled, "X")
+        self.largest = max(self.largest, filled.max(), -filled.min())
+        mean = filled.sum(axis=0) / np.maximum(n, 1)
+        from_mean = X - mean
+        if filled is not X:
+            from_mean = np.where(there, from_mean, 0.0)
+        total = np.maximum(self.n + n, 1)
+        away = np.where(n > 0, mean - self.mean, 0.0)
+        self.squares += (from_mean**2).sum(axis=0) + away**2 * (self.n * n / total)
+        self.mean += away * (n / total)
+        self.n = self.n + n
+
+    def result(self):
+        """Return the mean spectrum and the scale.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_channels,)
+            Mean of each channel; NaN where it is missing in all spectra.
+        scale : float
+            Root mean square deviation from it over all entries; 1 where that is
+            not above rounding, so that equal spectra become zeros.
+
+        Raises
+        ------
+        ValueError
+            If the values are too small for their squares.
+        """
+        check_unit(np.array([self.largest]), "X")
+        mean = np.where(self.n > 0, self.mean, np.nan)
+        if not self.n.any():
+            return mean, 1.0
+        scale = float(np.sqrt(self.squares.sum() / self.n.sum()))
+        return mean, scale if scale > rounding(mean) else 1.0
 
 
 def rounding(mean):

@@ -173,13 +173,15 @@ class SinkhornTransport(nn.Module):
         return self.reg * (f / sources).log(), self.reg * (g / sinks).log()
 
 
-def check_non_negative(X: np.ndarray) -> None:
+def check_non_negative(X: np.ndarray, first_row: int = 0) -> None:
     """Refuse spectra that cannot be histograms.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_channels)
         Spectra in their own units.
+    first_row : int, default=0
+        What the error calls the first row.
 
     Raises
     ------
@@ -190,7 +192,7 @@ def check_non_negative(X: np.ndarray) -> None:
         row, channel = np.unravel_index(X.argmin(), X.shape)
         raise ValueError(
             "Negative values in data passed to MaskedSpectralPretrainer: its "
-            f"loss='mse+sinkhorn' needs none. Got {X[row, channel]:.3g} in row {row}, "
-            f"channel {channel}. Use loss='mse+wasserstein', which takes signed ones, "
-            "or put InstanceNormalizer('minmax') before it."
+            f"loss='mse+sinkhorn' needs none. Got {X[row, channel]:.3g} in row "
+            f"{first_row + row}, channel {channel}. Use loss='mse+wasserstein', which "
+            "takes signed ones, or put InstanceNormalizer('minmax') before it."
         )

@@ -24,7 +24,7 @@ from skspectra._inputs import (
 from skspectra._pickling import PicklableEstimator
 from skspectra._pls_path import fit_path, make_splits, predict_path
 from skspectra._pretrainer import MaskedSpectralPretrainer
-from skspectra._provenance import provenance
+from skspectra._provenance import identity, provenance
 from skspectra._ranges import quantile_of_groups
 from skspectra._stack import (
     MEMBERS,
@@ -226,7 +226,7 @@ class SpectralStackingRegressor(
             self.x_axis_ = known_axis(self.pretrainer_)
         self._flat = y.ndim == 1
         self._fit_targets(X, y.reshape(len(X), -1), groups, rng.randint(2**31 - 1))
-        self.provenance_ = provenance(X, seed, "cpu")
+        self.provenance_ = provenance(seed, "cpu", **identity(X))
         return self
 
     def predict(self, X):

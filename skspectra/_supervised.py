@@ -11,6 +11,7 @@ from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from skspectra._batches import HeldRows
 from skspectra._callbacks import CallbackMixin, TrainingEpochs, inner_fit
 from skspectra._inference import check_training_device, forward_in_batches
 from skspectra._inputs import (
@@ -26,7 +27,7 @@ from skspectra._patches import without_gaps
 from skspectra._pickling import PicklableEstimator
 from skspectra._pretrainer import MaskedSpectralPretrainer
 from skspectra._probe import token_means
-from skspectra._provenance import provenance
+from skspectra._provenance import identity, provenance
 from skspectra._scaling import scale_spectra
 from skspectra._training import train, training_parameters
 from skspectra._validation import Interval, StrOptions, generator, seed_of
@@ -144,7 +145,7 @@ class SupervisedModel(CallbackMixin, PicklableEstimator, BaseEstimator):
         # Callbacks are told of the rows as they were given, and only if they ask.
         told = [lambda rows=rows: rows[labelled] for rows in given]
         self._train(predictor, x, y, validation, rng.randint(2**31 - 1), told)
-        self.provenance_ = provenance(X, seed, self.device)
+        self.provenance_ = provenance(seed, self.device, **identity(X))
         return self
 
     def _outputs(self, X):
@@ -235,15 +236,13 @@ class SupervisedModel(CallbackMixin, PicklableEstimator, BaseEstimator):
         x, *missing = self._read(x)
         if validation is not None:
             x_val, *missing_val = self._read(validation[0])
-            validation = x_val, validation[1], *missing_val
+            validation = HeldRows(x_val, validation[1], *missing_val)
         with TrainingEpochs(
             self, *told, lambda small: {"module_": small.predictor}, part
         ) as epochs:
             result = train(
                 lambda: PredictionObjective(predictor, self.augmentation, self._loss()),
-                x,
-                y,
-                *missing,
+                HeldRows(x, y, *missing),
                 validation=validation,
                 seed=seed,
                 what="fine-tuning",

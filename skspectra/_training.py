@@ -13,8 +13,8 @@ from numbers import Number
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import TensorDataset
 
+from skspectra._batches import HeldRows, StreamedRows
 from skspectra._checkpoint import CheckpointFolder, differences
 from skspectra._inference import explaining_memory, resolve_device, resolve_precision
 from skspectra._inputs import warn_caller
@@ -69,7 +69,8 @@ def count_steps(n_samples: int, batch_size: int, max_epochs: int) -> int:
 
 def train(
     build: Callable[[], nn.Module],
-    *arrays: np.ndarray,
+    rows: HeldRows | StreamedRows,
+    *,
     seed: int,
     lr: float,
     weight_decay: float,
@@ -77,7 +78,7 @@ def train(
     max_epochs: int,
     batch_size: int,
     mask_token_lr_scale: float = 1.0,
-    validation: tuple[np.ndarray, ...] | None = None,
+    validation: HeldRows | None = None,
     n_iter_no_change: int = 20,
     device: str = "auto",
     precision: str = "auto",
@@ -99,19 +100,19 @@ def train(
     Parameters
     ----------
     build : callable
-        Returns a module whose forward takes one batch of each array and
+        Returns a module whose forward takes a batch of `rows` and
         returns the loss; its `network` is what is trained and has an `encoder`.
         Called under `seed`, so that its initial weights are repeatable.
-    *arrays : ndarray of shape (n_samples, ...)
-        Training data, float32.
+    rows : HeldRows or StreamedRows
+        Training data, float32, spectra first.
     seed : int
         Decides everything random; torch's global generator is left as it was.
     lr, weight_decay, warmup, max_epochs, batch_size
         As in the estimators. With `max_epochs=0` the module comes back untrained.
     mask_token_lr_scale : float, default=1.0
         Learning rate of mask tokens, as a multiple of `lr`.
-    validation : tuple of ndarray, optional
-        Data like `arrays`: training stops when their loss has not fallen for
+    validation : HeldRows, optional
+        Data like `rows`: training stops when their loss has not fallen for
         `n_iter_no_change` epochs and the best weights come back.
     n_iter_no_change : int, default=20
         Patience, in epochs; ignored without `validation`.
@@ -149,17 +150,17 @@ def train(
     with (
         seeded(seed),
         _opened(checkpoint_dir if max_epochs else None) as folder,
-        explaining_memory(arrays[0].shape[1], batch_size),
+        explaining_memory(rows.n_channels, batch_size),
     ):
         found = None if folder is None else folder.load()
         module = build()
         if max_epochs == 0:
             return TrainingResult(module.eval(), [], [])
-        n_rows = min(batch_size, len(arrays[0]))
-        n_steps = count_steps(len(arrays[0]), batch_size, max_epochs)
+        n_rows = min(batch_size, len(rows))
+        n_steps = count_steps(len(rows), batch_size, max_epochs)
         net = build_net(
             module,
-            validation=validation and _on_device(validation, where),
+            validation=validation and validation.to(where),
             n_iter_no_change=n_iter_no_change,
             callbacks=callbacks or [],
             autocast=autocast_dtype(module.network, n_rows, precision, where),
@@ -174,10 +175,10 @@ def train(
             device=where,
         )
         if folder is not None:
-            origin = _origin(net, described, *arrays, *(validation or ()))
+            origin = _origin(net, described, rows, validation)
             _keep(net, folder, found, origin, checkpoint_every * n_steps / max_epochs)
         with _compiled(module.network, where) if compile else contextlib.nullcontext():
-            return _run(net, _on_device(arrays, where), found, what, n_steps)
+            return _run(net, rows.to(where), found, what, n_steps)
 
 
 def autocast_dtype(
@@ -234,10 +235,6 @@ def _compiled(network, device):
         torch.compiler.reset()
 
 
-def _on_device(arrays, device):
-    return TensorDataset(*(torch.from_numpy(array).to(device) for array in arrays))
-
-
 def _opened(checkpoint_dir):
     """Return the folder of the checkpoints, or what stands for none, to be entered."""
     if checkpoint_dir is None:
@@ -245,10 +242,11 @@ def _opened(checkpoint_dir):
     return CheckpointFolder(checkpoint_dir)
 
 
-def _origin(net, described, *data):
+def _origin(net, described, rows, validation):
     """Return what a training is made of, in a form that can be kept and compared."""
     return {
-        "data": f"{[array.shape for array in data]}, SHA-256 {fingerprint(*data)}",
+        "data": rows.identity,
+        **({"validation data": validation.identity} if validation else {}),
         "device": net.device.type,
         "arithmetic": str(net.autocast),
         **{name: _comparable(value) for name, value in (described or {}).items()},
@@ -299,18 +297,18 @@ def _keep(net, folder, found, origin, every):
     net.set_params(save=save, save_every=max(1, round(every)))
 
 
-def _run(net, dataset, found, what, n_steps):
+def _run(net, rows, found, what, n_steps):
     """Run skorch's loop without its `fit`, which would swallow Ctrl-C."""
     net.initialize()
     finished = found is not None and found.state["finished"]
     if not finished:
-        net.notify("on_train_begin", X=dataset, y=None)
+        net.notify("on_train_begin", X=rows, y=None)
     if found is not None:  # after all that callbacks have done
         net.restore(found)
     if not finished:
         with contextlib.suppress(StopTraining), _shown(net, what, n_steps):
-            net.fit_loop(dataset, epochs=net.max_epochs - len(net.history))
-        net.notify("on_train_end", X=dataset, y=None)
+            net.fit_loop(rows, epochs=net.max_epochs - len(net.history))
+        net.notify("on_train_end", X=rows, y=None)
         _check_weights(net)
         if net.save is not None:
             net.save(net.checkpoint(), finished=True)

@@ -5,7 +5,7 @@ them: this is the only file to mend then. What they say is scikit-learn's own
 sentence: which parameter of which class, what is allowed, what was got.
 """
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -67,6 +67,39 @@ def seed_of(random_state):
     if isinstance(random_state, Integral):
         return int(random_state)
     return int(generator(random_state).randint(2**31 - 1))
+
+
+def check_mask_ratio(mask_ratio, owner):
+    """Return the part of patches to hide, a pair as a tuple.
+
+    Parameters
+    ----------
+    mask_ratio : float or array-like of shape (2,)
+        What the user gave; a number was checked already.
+    owner : str
+        Name of the estimator, for the message.
+
+    Returns
+    -------
+    float or tuple (low, high)
+        The same.
+
+    Raises
+    ------
+    ValueError
+        If it is no pair of such numbers, in their order.
+    """
+    if isinstance(mask_ratio, Real):
+        return mask_ratio
+    pair = tuple(mask_ratio)
+    numbers = len(pair) == 2 and all(isinstance(r, Real) for r in pair)
+    if not numbers or not 0 < pair[0] <= pair[1] < 1:
+        raise ValueError(
+            f"The 'mask_ratio' parameter of {owner} must be a float in the range (0.0, "
+            "1.0) or a pair (low, high) of them, low not above high. Got "
+            f"{mask_ratio!r} instead."
+        )
+    return pair
 
 
 def check_x_axis(x_axis, n_channels, owner, name="x_axis"):

@@ -30,6 +30,7 @@ import torch._dynamo
 from torch import nn
 
 from skspectra import MaskedSpectralPretrainer, _net
+from skspectra._batches import HeldRows
 from skspectra._training import train
 from skspectra.exceptions import CheckpointError
 from skspectra.nn import PredictionObjective, SpectralEncoder, SpectralPredictor
@@ -85,15 +86,14 @@ def fine_tune(folder, *, dropout=0.0, stop=False, every=1):
 
     return train(
         build,
-        x[:40],
-        y[:40],
+        HeldRows(x[:40], y[:40]),
         seed=0,
         lr=3e-3,
         weight_decay=0.1,
         warmup=0.1,
         max_epochs=30,
         batch_size=16,
-        validation=(x[40:], y[40:]) if stop else None,
+        validation=HeldRows(x[40:], y[40:]) if stop else None,
         n_iter_no_change=4,
         checkpoint_dir=folder,
         checkpoint_every=every,

@@ -39,6 +39,11 @@ LAYERS = [
     {
         "_training",
         "_attribution",
+        "_batches",
+        "_corpus",
+        "_pretraining",
+        "_row_blocks",
+        "_survey",
         "_inference",
         "_model_file",
         "_modules",

@@ -22,6 +22,7 @@ from skspectra import (
     SpectralStackingRegressor,
 )
 from skspectra import _training as training
+from skspectra._batches import HeldRows
 from skspectra._checkpoint import Checkpoint, CheckpointFolder
 from skspectra._training import train
 from skspectra._whole_file import write_whole
@@ -179,15 +180,14 @@ def test_early_stopping_goes_on_waiting(in_step, tmp_path):
     def run(folder=None, callbacks=None, held_out=x[24:]):
         return train(
             build,
-            x[:24],
-            y[:24],
+            HeldRows(x[:24], y[:24]),
             seed=0,
             lr=3e-3,
             weight_decay=0.0,
             warmup=0.0,
             max_epochs=40,
             batch_size=8,
-            validation=(held_out, y[24:]),
+            validation=HeldRows(held_out, y[24:]),
             n_iter_no_change=6,
             checkpoint_dir=folder,
             checkpoint_every=1 / 3,
@@ -254,7 +254,7 @@ def test_other_parameters_are_refused_by_name(change, said, tmp_path):
 
 def test_other_data_and_versions_are_refused_by_name(tmp_path, monkeypatch):
     interrupted(tmp_path, 8)
-    with pytest.raises(CheckpointError, match=r"data was '\[\(40, 24\)\].*\(39, 24\)"):
+    with pytest.raises(CheckpointError, match=r"data was '\(40, 24\).*\(39, 24\)"):
         small(tmp_path).fit(X[1:])
     other = X.copy()
     other[3, 5] += 1e-3

@@ -6,7 +6,7 @@ import ot
 import pytest
 import torch
 
-from skspectra._scaling import centre_and_scale
+from skspectra._scaling import MeanAndSpread
 from skspectra._sinkhorn import SinkhornTransport, check_non_negative
 
 N_CHANNELS = 40
@@ -24,7 +24,9 @@ def make_spectra(n_samples=5, seed=0, n_channels=N_CHANNELS):
 
 
 def make_transport(X, **kwargs):
-    mean, scale = centre_and_scale(X)
+    moments = MeanAndSpread(X.shape[1])
+    moments.add(X)
+    mean, scale = moments.result()
     transport = SinkhornTransport(mean, scale, X, **kwargs)
 
     def scaled(spectra):

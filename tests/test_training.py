@@ -10,6 +10,7 @@ from torch._dynamo.testing import CompileCounter
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from skspectra import MaskedSpectralPretrainer, SpectralRegressor
+from skspectra._batches import HeldRows
 from skspectra._inference import resolve_precision
 from skspectra._training import count_steps, train
 from skspectra.nn import MaskedAutoencoder, ReconstructionObjective, SpectralEncoder
@@ -133,7 +134,7 @@ def test_the_trainer_is_adamw_written_by_hand():
     n_epochs, batch, lr, decay, warmup = 3, 24, 3e-3, 0.1, 0.3
     result = train(
         lambda: objective("random", 0),
-        x,
+        HeldRows(x),
         seed=7,
         lr=lr,
         weight_decay=decay,

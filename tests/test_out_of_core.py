@@ -1,0 +1,334 @@
+"""Corpora that lie elsewhere: read in blocks, and not otherwise than in memory."""
+
+import threading
+
+import dask.array as da
+import datasets
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import zarr
+from numpy.testing import assert_allclose, assert_array_equal
+from skorch.callbacks import Callback
+
+from skspectra import MaskedSpectralPretrainer
+from skspectra import _row_blocks as row_blocks
+from skspectra._batches import HeldRows, StreamedRows
+from skspectra._row_blocks import RowBlocks
+
+N, WIDTH = 300, 24
+AXIS = 1100 + 2 * np.arange(WIDTH)
+
+
+@pytest.fixture(scope="module")
+def X():
+    rng = np.random.RandomState(0)
+    return rng.randn(N, WIDTH).cumsum(axis=1).astype(np.float32)
+
+
+@pytest.fixture
+def blocks_of_eight(monkeypatch):
+    """Make the table large: blocks of 8 rows, of which 5 are mixed."""
+    monkeypatch.setattr(row_blocks, "_IN_BLOCK", 8 * WIDTH)
+    monkeypatch.setattr(row_blocks, "_MIXED", 5 * 8 * WIDTH)
+
+
+def small(**options):
+    options = {
+        "patch_size": 4,
+        "embed_dim": 8,
+        "depth": 1,
+        "n_heads": 2,
+        "decoder_dim": 8,
+        "decoder_n_heads": 2,
+        "max_epochs": 2,
+        "batch_size": 32,
+        "random_state": 0,
+    } | options
+    return MaskedSpectralPretrainer(**options)
+
+
+class Sliced:
+    """The least that is asked for: a shape, and rows by slices."""
+
+    def __init__(self, values):
+        self._values, self.shape = values, values.shape
+
+    def __getitem__(self, rows):
+        return self._values[rows]
+
+
+def as_memmap(X, folder):
+    np.save(folder / "X.npy", X)
+    return np.load(folder / "X.npy", mmap_mode="r")
+
+
+def as_zarr(X, folder):
+    stored = zarr.create_array(
+        folder / "X.zarr", shape=X.shape, chunks=(4, 7), dtype=X.dtype
+    )
+    stored[:] = X
+    return stored
+
+
+def as_hdf5(X, folder):
+    with h5py.File(folder / "X.h5", "w") as file:
+        file.create_dataset("X", data=X, chunks=(8, 5))
+    return h5py.File(folder / "X.h5")["X"]
+
+
+def as_dask(X, folder):
+    return da.from_array(X, chunks=(2, 10))
+
+
+def as_columns(X, folder):
+    names = [str(position) for position in AXIS]
+    pd.DataFrame(X, columns=names).to_parquet(folder / "X.parquet")
+    return datasets.Dataset.from_parquet(
+        str(folder / "X.parquet"), cache_dir=str(folder / "cache")
+    )
+
+
+def as_lists(X, folder):
+    return datasets.Dataset.from_dict({"spectrum": X.tolist()})
+
+
+STORES = [
+    as_memmap,
+    as_zarr,
+    as_hdf5,
+    as_dask,
+    as_columns,
+    as_lists,
+    lambda X, folder: Sliced(X),
+]
+NAMES = ["memmap", "zarr", "h5py", "dask", "parquet", "arrow", "sliced"]
+
+
+def weights(model):
+    return model.module_.state_dict()
+
+
+def assert_same(one, other):
+    for name, weight in weights(one).items():
+        assert torch.equal(weight, weights(other)[name]), name
+    assert one.loss_curve_ == other.loss_curve_
+    assert_array_equal(one.mean_, other.mean_)
+    assert one.scale_ == other.scale_
+
+
+@pytest.mark.parametrize("store", STORES, ids=NAMES)
+@pytest.mark.parametrize("gaps", [False, True], ids=["whole", "with gaps"])
+def test_where_a_corpus_lies_changes_nothing(
+    X, store, gaps, tmp_path, blocks_of_eight, monkeypatch
+):
+    if gaps:
+        X = np.where(np.random.RandomState(1).rand(*X.shape) < 0.02, np.nan, X)
+    kinds = []
+    monkeypatch.setattr(StreamedRows, "to", told(StreamedRows.to, kinds))
+    monkeypatch.setattr(HeldRows, "to", told(HeldRows.to, kinds))
+    held, stored = small().fit(X), store(X, tmp_path)
+    streamed = small().fit(stored)
+    assert kinds == ["HeldRows", "StreamedRows"]
+    assert_same(streamed, held)
+    assert streamed.provenance_.data == held.provenance_.data
+    assert_array_equal(streamed.provenance_.rows, held.provenance_.rows)
+    assert_array_equal(streamed.transform(stored), held.transform(X))
+    # In float64 a spectrum's score depends on its company in the last digit.
+    scores = held.score_samples(X)
+    assert_allclose(streamed.score_samples(stored), scores, rtol=1e-12)
+    assert streamed.score(stored) == pytest.approx(held.score(X), abs=1e-12)
+
+
+def told(method, kinds):
+    def tell(self, *args):
+        kinds.append(type(self).__name__)
+        return method(self, *args)
+
+    return tell
+
+
+@pytest.mark.parametrize("store", STORES, ids=NAMES)
+def test_a_small_corpus_is_taken_as_the_table_that_it_is(X, store, tmp_path):
+    assert_same(small().fit(store(X, tmp_path)), small().fit(X))
+
+
+def test_names_of_columns_tell_the_axis(X, tmp_path, blocks_of_eight):
+    stored = as_columns(X, tmp_path)
+    fitted = small().fit(stored)
+    assert_array_equal(fitted.x_axis_, AXIS)
+    table = pd.DataFrame(X, columns=stored.column_names)
+    assert_array_equal(fitted.feature_names_in_, table.columns)
+    assert_array_equal(fitted.transform(table), fitted.transform(stored))
+    with pytest.raises(ValueError, match="x_axis"):
+        small(x_axis=AXIS + 0.5).fit(stored)
+
+
+def with_bad_value(X, value, row=217, channel=5):
+    X = X.astype(object if isinstance(value, str | None) else X.dtype)
+    X[row, channel] = value
+    return X
+
+
+@pytest.mark.parametrize("value", [np.inf, "n.d.", "1.5"], ids=str)
+@pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
+def test_what_is_no_number_deep_inside_is_named_by_its_row(
+    X, value, large, monkeypatch, tmp_path
+):
+    if large:
+        monkeypatch.setattr(row_blocks, "_IN_BLOCK", 8 * WIDTH)
+        monkeypatch.setattr(row_blocks, "_MIXED", 40 * WIDTH)
+    fitted = small().fit(X)
+    stored = Sliced(with_bad_value(X, value))
+    with pytest.raises(ValueError, match=r"row 217, channel 5"):
+        fitted.fit(stored)
+    assert not hasattr(fitted, "module_") and not hasattr(fitted, "n_features_in_")
+    with pytest.raises(ValueError, match=r"row 217, channel 5"):
+        small().fit(X).transform(stored)
+
+
+def test_a_spectrum_without_a_whole_patch_is_named_by_its_row(X, blocks_of_eight):
+    X = X.copy()
+    X[217] = np.nan
+    with pytest.raises(ValueError, match=r"first in row 217\."):
+        small().fit(Sliced(X))
+
+
+def test_gaps_are_refused_by_their_row_where_a_loss_takes_none(X, blocks_of_eight):
+    X = np.abs(X)
+    stored = Sliced(with_bad_value(X, np.nan))
+    with pytest.raises(ValueError, match=r"NaN: the first in row 217, channel 5"):
+        small(loss="mse+sinkhorn").fit(stored)
+    with pytest.raises(ValueError, match=r"Got -1 in row 217, channel 5"):
+        small(loss="mse+sinkhorn").fit(Sliced(with_bad_value(X, -1.0)))
+    held = small(loss="mse+sinkhorn", max_epochs=1).fit(X)
+    assert_same(small(loss="mse+sinkhorn", max_epochs=1).fit(Sliced(X)), held)
+
+
+class Failing(Sliced):
+    """Rows that can no longer be read after so many readings."""
+
+    def __init__(self, values, n_readings):
+        super().__init__(values)
+        self.n_left = n_readings
+
+    def __getitem__(self, rows):
+        self.n_left -= 1
+        if self.n_left < 0:
+            raise OSError("the share is gone")
+        return super().__getitem__(rows)
+
+
+def test_a_failure_in_the_background_reaches_the_caller(X, blocks_of_eight):
+    model = small(max_epochs=50)
+    with pytest.raises(OSError, match="the share is gone") as raised:
+        model.fit(Failing(X, 60))
+    assert any("rows" in note for note in raised.value.__notes__)
+    assert not hasattr(model, "module_")
+    assert not [t for t in threading.enumerate() if "skspectra" in t.name]
+
+
+def test_a_corpus_of_unknown_length_is_refused(X):
+    unknown = da.from_array(X)[da.from_array(X[:, 0]) > 0]
+    with pytest.raises(ValueError, match="compute_chunk_sizes"):
+        small().fit(unknown)
+
+
+def test_lists_of_unequal_length_are_refused_by_row(X, blocks_of_eight):
+    lists = X.tolist()
+    lists[217] = lists[217][:-1]
+    with pytest.raises(ValueError, match="23 in row 217"):
+        small().fit(datasets.Dataset.from_dict({"spectrum": lists}))
+
+
+def test_a_training_on_a_stream_goes_on_where_it_stopped(X, tmp_path, blocks_of_eight):
+    class Interrupt(Callback):
+        n_left = 13
+
+        def on_batch_end(self, net, **kwargs):
+            self.n_left -= 1
+            if not self.n_left:
+                raise KeyboardInterrupt
+
+    options = {"checkpoint_dir": tmp_path, "checkpoint_every": 0.1, "max_epochs": 4}
+    with pytest.raises(KeyboardInterrupt):
+        small(callbacks=[Interrupt()], **options).fit(Sliced(X))
+    assert list(tmp_path.glob("*.checkpoint"))
+    resumed = small(**options).fit(as_dask(X[:], None))
+    assert_same(resumed, small(max_epochs=4).fit(X))
+
+
+@pytest.mark.parametrize("n_samples", [1, 7, 8, 9, 300, 321])
+@pytest.mark.parametrize("n_in_chunk", [1, 3, 8, 20, 1000])
+def test_an_epoch_has_each_row_once(n_samples, n_in_chunk, blocks_of_eight):
+    blocks = RowBlocks(n_samples, WIDTH, n_in_chunk)
+    rows = np.concatenate(list(blocks.mixtures(5)))
+    assert_array_equal(np.sort(rows), np.arange(n_samples))
+    for n_done in {0, n_samples // 2, n_samples - 1}:
+        later = np.concatenate(list(blocks.mixtures(5, n_done)))
+        assert_array_equal(later, rows[n_done:])
+    slices = np.concatenate([np.r_[rows] for rows in blocks.slices()])
+    assert_array_equal(slices, np.arange(n_samples))
+
+
+@pytest.mark.parametrize("n_processes", [1, 2, 3, 4])
+@pytest.mark.parametrize("n_rows", [1, 12, 32, 300, 500])
+def test_processes_share_the_rows_of_a_batch(n_processes, n_rows, X, blocks_of_eight):
+    blocks = RowBlocks(*X.shape)
+    numbered = np.arange(N, dtype=np.float32)[:, None] + np.zeros(WIDTH, np.float32)
+
+    def read(rows, first_row):
+        return (rows,)
+
+    held = HeldRows(numbered, blocks=blocks).to(torch.device("cpu"))
+    drawn = torch.tensor([3])
+    order = np.concatenate(list(blocks.mixtures(3)))
+    for n_done in (0, n_rows):
+        for rank in range(n_processes):
+            own = slice(rank, None, n_processes)
+            expected = [
+                order[start : start + n_rows] for start in range(n_done, N, n_rows)
+            ]
+            streamed = StreamedRows(numbered, read, blocks, "").to(torch.device("cpu"))
+            for rows in (held, streamed):
+                batches = list(rows.batches(drawn, n_done, n_rows, own))
+                assert [n for _, n in batches] == [len(each) for each in expected]
+                for (batch, _), each in zip(batches, expected, strict=True):
+                    assert_array_equal(batch[0][:, 0], each[own])
+
+
+def test_processes_read_no_blocks_of_each_other(monkeypatch):
+    monkeypatch.setattr(row_blocks, "_IN_BLOCK", 8)
+    monkeypatch.setattr(row_blocks, "_MIXED", 8 * 64)
+    table = np.arange(8 * 64 * 5, dtype=np.float32)[:, None]
+
+    class Noting(Sliced):
+        def __init__(self, values):
+            super().__init__(values)
+            self.starts = set()
+
+        def __getitem__(self, rows):
+            if rows.start is not None:  # the first is looked at for its shape
+                self.starts.add(rows.start)
+            return super().__getitem__(rows)
+
+    read = []
+    for rank in range(4):
+        noting = Noting(table)
+        rows = StreamedRows(
+            noting, lambda rows, first_row: (rows,), RowBlocks(*table.shape), ""
+        ).to(torch.device("cpu"))
+        list(rows.batches(torch.tensor([0]), 0, 64, slice(rank, None, 4)))
+        read.append(noting.starts)
+    assert set.union(*read) == set(range(0, len(table), 8))
+    assert sum(map(len, read)) == len(table) // 8
+
+
+def test_private_pages_of_a_map_are_kept(X, tmp_path, blocks_of_eight):
+    np.save(tmp_path / "X.npy", X)
+    private = np.load(tmp_path / "X.npy", mmap_mode="c")
+    private[100] = 7.0
+    small(max_epochs=1).fit(private)
+    assert (private[100] == 7.0).all()
