@@ -388,9 +388,10 @@ def test_groups_reach_the_split_of_early_stopping(data, frozen, monkeypatch):
 
     seen = {}
 
-    def train(build, x, y, *, validation, **parameters):
-        seen.update(x=x, x_val=validation[0])
-        return original(build, x, y, validation=validation, **parameters)
+    def train(build, rows, *, validation, **parameters):
+        spectra = (each.tensors[0].numpy() for each in (rows, validation))
+        seen.update(zip(("x", "x_val"), spectra, strict=True))
+        return original(build, rows, validation=validation, **parameters)
 
     original = _supervised.train
     monkeypatch.setattr(_supervised, "train", train)
