@@ -79,11 +79,12 @@ def _is_notebook(stream):
 def _in_a_loop():
     """Whether joblib runs this fit: in a grid, a cross-validation, a comparison.
 
-    In this process, in a thread or in a worker, it is called from the same file.
+    In this process, in a thread or in a worker, it is called from the same file, on
+    dask's workers from another.
     """
     frame = sys._getframe()
     while frame is not None:
-        if frame.f_globals.get("__name__") == "joblib.parallel":
+        if frame.f_globals.get("__name__") in ("joblib.parallel", "joblib._dask"):
             return True
         frame = frame.f_back
     return False

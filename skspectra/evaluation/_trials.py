@@ -1,11 +1,12 @@
 """Fit and score one estimator on one split: the one loop behind every figure here."""
 
-import sys
 import warnings
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
+from joblib.parallel import get_active_backend
 from sklearn import get_config
 from sklearn.base import clone
 from sklearn.metrics import r2_score, root_mean_squared_error
@@ -13,8 +14,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
-from tqdm import tqdm
 
+from skspectra._progress import show_progress
 from skspectra.evaluation._seen import find_seen, warn_of_seen
 from skspectra.metrics import bias, concordance_correlation, rpd, rpiq, sep
 
@@ -59,7 +60,7 @@ def run_trials(estimators, samples, splits, *, n_jobs, verbose):
     n_jobs : int or None
         Trials that run at once; it changes the time and nothing else.
     verbose : int
-        From 1 on a bar on the standard error stream counts the trials.
+        From 1 on a bar, or lines in a log, on the standard error stream counts them.
 
     Returns
     -------
@@ -69,24 +70,40 @@ def run_trials(estimators, samples, splits, *, n_jobs, verbose):
     tasks = [(name, split) for split in splits for name in estimators]
     # scikit-learn before 1.7 leaves the filters behind when it goes to other processes.
     filters = warnings.filters
-    results = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_try)(name, estimators[name], samples, split, filters)
+    # X is an argument of its own, and whole: joblib then sends it once to each worker
+    # of a cluster, and not once with each trial.
+    X, others = samples.X, replace(samples, X=None)
+    results = Parallel(n_jobs=n_jobs, return_as=_soonest())(
+        delayed(_try)(name, estimators[name], X, others, split, filters)
         for name, split in tasks
     )
-    bar = tqdm(
-        results, total=len(tasks), unit="fit", file=sys.stderr, disable=not verbose
-    )
-    trials = [(*task, trial) for task, trial in zip(tasks, bar, strict=True)]
+    results = _counted(results, len(tasks)) if verbose else results
+    trials = [(*task, trial) for task, trial in zip(tasks, results, strict=True)]
     warn_of_seen(trials)
     return trials
 
 
-def _try(name, estimator, samples, split, filters):
+def _soonest():
+    """Return how joblib is asked for results: one by one, or all if it cannot."""
+    backend, _ = get_active_backend()
+    return "generator" if backend.supports_return_generator else "list"
+
+
+def _counted(results, n_fits):
+    """Yield the results, and show how many there are by now."""
+    with closing(show_progress("comparing", n_fits, 0, f"0/{n_fits} fits")) as progress:
+        for n_done, result in enumerate(results, 1):
+            progress.say(f"{n_done}/{n_fits} fits")
+            progress.update()
+            yield result
+
+
+def _try(name, estimator, X, others, split, filters):
     """Run one trial; an error leaves with the estimator and the fold named."""
     try:
         with warnings.catch_warnings():
             warnings.filters = filters
-            return _fit_and_score(name, estimator, samples, split)
+            return _fit_and_score(name, estimator, replace(others, X=X), split)
     except Exception as error:
         error.add_note(
             f"This happened to the estimator {name!r} in {split.describe()}."

@@ -8,6 +8,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import parallel_config
+from joblib._parallel_backends import ThreadingBackend
 from scipy import sparse, stats
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyRegressor
@@ -600,7 +602,25 @@ def test_progress_moves_on_stderr_only_when_asked(samples, capsys):
     compare(RIVALS, X, y, verbose=1)
     out, err = capsys.readouterr()
     assert out == ""
-    assert "10/10" in err
+    # A log is no terminal: whole lines, and none that goes back to its start.
+    assert re.fullmatch(r"comparing: 10/10 fits, took \d\d:\d\d\n", err)
+
+
+class AllAtOnce(ThreadingBackend):
+    """Gives its results when it has all of them, as ray's does."""
+
+    supports_return_generator = False
+
+
+def test_backends_that_give_all_results_at_once_will_do(samples, capsys):
+    X, y, _ = samples
+    expected = compare(RIVALS, X, y, random_state=0)
+    with parallel_config(AllAtOnce(), n_jobs=2):
+        found = compare(RIVALS, X, y, random_state=0, verbose=1)
+    assert found.table.drop(columns="fit_seconds").equals(
+        expected.table.drop(columns="fit_seconds")
+    )
+    assert "comparing: 10/10 fits" in capsys.readouterr().err
 
 
 def test_the_ratio_plot_shows_rivals_intervals_and_folds(samples):
