@@ -45,6 +45,10 @@ class CallbackMixin(CallbackSupportMixin):
         twin.callbacks = list(callbacks)
         return twin
 
+    def _tells_callbacks(self):
+        """Whether this process is the one of its launch that tells them."""
+        return True
+
     def _n_fit_tasks(self):
         """Return how many parts of a fit are told of."""
         return 0
@@ -82,6 +86,8 @@ def tells_callbacks(fit):
         if not hasattr(self, "_skl_callbacks"):
             return fit(self, *args, **kwargs)
         self._validate_params()  # what callbacks are told beforehand comes from these
+        if not self._tells_callbacks():
+            return fit(self, *args, **kwargs)
         return fit_and_tell(self, *args, **kwargs)
 
     return told_fit

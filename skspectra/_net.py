@@ -19,6 +19,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from skspectra._batches import HeldRows
 from skspectra._checkpoint import Checkpoint
+from skspectra._parts import StepInParts
+from skspectra._processes import ALONE, Processes
 
 __all__ = ["StopTraining", "build_net", "diverged", "refuse_early_stopping"]
 
@@ -87,9 +89,9 @@ class _Batches:
     It calls Python once a row, which for spectra costs more than the model.
     """
 
-    def __init__(self, rows, batch_size, shuffle):
+    def __init__(self, rows, batch_size, shuffle, own=_ALL):
         self.rows, self.batch_size = rows, int(batch_size)  # torch wants no numpy here
-        self.shuffle = shuffle
+        self.shuffle, self.own = shuffle, own
 
     def draw(self):
         if self.shuffle:
@@ -97,7 +99,7 @@ class _Batches:
         return torch.arange(len(self.rows), device=self.rows.tensors[0].device)
 
     def after(self, drawn, n_done):
-        return self.rows.batches(drawn, n_done, self.batch_size, _ALL)
+        return self.rows.batches(drawn, n_done, self.batch_size, self.own)
 
 
 @dataclass
@@ -116,6 +118,7 @@ class Net(NeuralNet):
     With `save`, a function of a Checkpoint, that is called every `save_every` steps, or
     more rarely where it takes long. `epochs` is told of each epoch, as
     scikit-learn's callbacks are, and may end the training; `progress` of each step.
+    `processes` share each step; one computes at most `n_at_once` rows at a time.
     """
 
     def __init__(
@@ -128,12 +131,15 @@ class Net(NeuralNet):
         save=None,
         save_every=1,
         epochs=None,
+        processes=ALONE,
+        n_at_once=math.inf,
         **kwargs,
     ):
         self.autocast, self.mask_token_lr = autocast, mask_token_lr
         self.schedule, self.patience = schedule, patience
         self.save, self.save_every = save, save_every
         self.epochs, self.progress = epochs, None
+        self.processes, self.n_at_once = processes, n_at_once
         super().__init__(*args, **kwargs)
 
     def initialize(self):
@@ -142,6 +148,9 @@ class Net(NeuralNet):
         self.clipped = [*self.module_.parameters()]
         self.scheduler = LambdaLR(self.optimizer_, self.schedule)
         self.interrupted, self.due, self.rests_until = None, self.save_every, 0.0
+        self.in_parts = None
+        if self.processes.count > 1 or self.n_at_once < self.batch_size:
+            self.in_parts = StepInParts(self.module_, self.processes, self.n_at_once)
         return self
 
     def get_params_for_optimizer(self, prefix, named_parameters):
@@ -165,9 +174,12 @@ class Net(NeuralNet):
         return [("print_log", PrintLog())] if self.verbose > 1 else []
 
     def infer(self, x, **fit_params):
-        device = torch.device(self.device).type
-        with torch.autocast(device, self.autocast, enabled=self.autocast is not None):
+        with self._rounding():
             return self.module_(*x)
+
+    def _rounding(self):
+        device = torch.device(self.device).type
+        return torch.autocast(device, self.autocast, enabled=self.autocast is not None)
 
     def train_step(self, batch, **fit_params):
         step = super().train_step(batch, **fit_params)
@@ -176,11 +188,14 @@ class Net(NeuralNet):
             self.progress.update()
         return step
 
-    def train_step_single(self, batch, **fit_params):
+    def train_step_single(self, batch, n_rows, **fit_params):
         if not self.module_.training:  # a callback may have evaluated
             self._set_training(True)
-        loss = self.infer(batch)
-        loss.backward()
+        if self.in_parts is not None:
+            loss = self.in_parts(batch, n_rows, self._rounding)
+        else:
+            loss = self.infer(batch)
+            loss.backward()
         nn.utils.clip_grad_norm_(self.clipped, _MOST_GRADIENT)
         return {"loss": loss, "y_pred": loss}
 
@@ -200,7 +215,7 @@ class Net(NeuralNet):
             self._set_random(epoch.random)
         for batch, n_rows in iterator.after(epoch.drawn, epoch.n_rows):
             self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch, **fit_params)
+            step = step_fn(batch, n_rows=n_rows, **fit_params)
             epoch.total = epoch.total + step["loss"].detach() * n_rows
             epoch.n_rows += n_rows
             self.notify("on_batch_end", batch=batch, training=training, **step)
@@ -209,7 +224,8 @@ class Net(NeuralNet):
         self.history.record(prefix + "_loss", (epoch.total / epoch.n_rows).item())
 
     def notify(self, method_name, **kwargs):
-        super().notify(method_name, **kwargs)
+        with self.processes.alike(self.device):
+            super().notify(method_name, **kwargs)
         if method_name == "on_epoch_begin" and self.epochs is not None:
             self.epochs.begin()
         if method_name == "on_epoch_end":  # every callback has been told, in any order
@@ -218,7 +234,9 @@ class Net(NeuralNet):
     def _end_epoch(self):
         if self.progress is not None:
             self.progress.say(self.so_far())
-        over = self.epochs is not None and self.epochs.end(self.module_)
+        over = self.epochs is not None and self.processes.agree(
+            lambda: self.epochs.end(self.module_)
+        )
         if over or (self.patience is not None and self.patience.over_):
             raise StopTraining
         self._save_if_due()
@@ -335,6 +353,8 @@ def build_net(
     validation: HeldRows | None,
     n_iter_no_change: int,
     callbacks: list,
+    verbose: int,
+    processes: Processes,
     **settings,
 ) -> Net:
     """Return a net, not yet initialised, that stops as is asked for.
@@ -351,6 +371,10 @@ def build_net(
         Patience, in epochs.
     callbacks : list
         The user's.
+    verbose : int
+        As in the estimators.
+    processes : Processes
+        What trains together. Callbacks and users are told by the first of them.
     **settings
         Of the net.
 
@@ -369,7 +393,10 @@ def build_net(
         module,
         device=device,
         optimizer__fused=device.type in ("cpu", "cuda"),
-        callbacks=[*own, *callbacks],
+        callbacks=[*own, *callbacks] if processes.is_first else own,
+        verbose=verbose if processes.is_first else 0,
+        processes=processes,
+        iterator_train__own=processes.own,
         patience=patience,
         train_split=split,
         **_SETTINGS,

@@ -31,11 +31,12 @@ from skspectra._patches import (
 )
 from skspectra._pickling import PicklableEstimator
 from skspectra._pretraining import build_objective, make_transport, training_rows
+from skspectra._processes import launched
 from skspectra._provenance import provenance
 from skspectra._scaling import scale_spectra
 from skspectra._sinkhorn import check_non_negative
 from skspectra._survey import survey
-from skspectra._training import count_steps, first_seed, train, training_parameters
+from skspectra._training import first_seed, train, training_parameters
 from skspectra._validation import (
     Interval,
     StrOptions,
@@ -402,6 +403,7 @@ class MaskedSpectralPretrainer(
         return self
 
     def _fit(self, X, y, mask_ratio):
+        processes = launched(self.device, self.checkpoint_dir)
         table, gaps = X, self._allows_gaps()
         fewest = {"ensure_min_samples": 2, "ensure_min_features": 2}
         kind = {"dtype": np.float64, "allow_gaps": gaps, **fewest}
@@ -412,26 +414,27 @@ class MaskedSpectralPretrainer(
         check_columns(as_table(table), x_axis, owner)
         patch_size = min(self.patch_size, (n_channels + 1) // 2)
         signed = self.loss != "mse+sinkhorn"
-        seen = survey(X, patch_size, check=None if signed else check_non_negative)
+        check = None if signed else check_non_negative
+        seen = processes.agree(partial(survey, X, patch_size, check=check))
         if self.max_epochs:
             check_some_can_be_hidden(seen.most_patches)
         scaling = {"mean": seen.mean, "scale": seen.scale}
         transport = make_transport(self.loss, X, **scaling)
         parameters = self.get_params(deep=False)
         used = {**parameters, "patch_size": patch_size, "mask_ratio": mask_ratio}
-        n_steps = count_steps(len(X), self.batch_size, self.max_epochs)
-        seed = self._seed()
+        seed = processes.agree(self._seed)
         learnt = {"x_axis_": self.x_axis_ if x_axis is None else x_axis}
         learnt |= {"patch_size_": patch_size}
         learnt |= {"n_tokens_": count_tokens(n_channels, patch_size)}
         learnt |= {f"{name}_": value for name, value in scaling.items()}
         result = train(
-            lambda: build_objective(used, n_channels, n_steps, transport=transport),
+            partial(build_objective, used, n_channels, transport=transport),
             training_rows(X, seen, patch_size),
             seed=generator(seed).randint(2**31 - 1),
             described={n: v for n, v in parameters.items() if n not in _MAY_CHANGE}
             | {"random_state": seed, **scaling},
             what="pretraining",
+            processes=processes,
             epochs=TrainingEpochs(
                 self, table, y, lambda small: {**learnt, "module_": small.autoencoder}
             ),
@@ -587,6 +590,9 @@ class MaskedSpectralPretrainer(
         tags.input_tags.positive_only = self.loss == "mse+sinkhorn"
         tags.input_tags.allow_nan = self._allows_gaps()
         return tags
+
+    def _tells_callbacks(self):
+        return launched(self.device, self.checkpoint_dir).is_first
 
     def _allows_gaps(self):
         # Entropic transport compares whole spectra.

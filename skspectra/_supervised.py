@@ -241,7 +241,9 @@ class SupervisedModel(CallbackMixin, PicklableEstimator, BaseEstimator):
             self, *told, lambda small: {"module_": small.predictor}, part
         ) as epochs:
             result = train(
-                lambda: PredictionObjective(predictor, self.augmentation, self._loss()),
+                lambda _: PredictionObjective(
+                    predictor, self.augmentation, self._loss()
+                ),
                 HeldRows(x, y, *missing),
                 validation=validation,
                 seed=seed,

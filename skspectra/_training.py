@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from numbers import Number
 
 import numpy as np
@@ -19,6 +20,7 @@ from skspectra._checkpoint import CheckpointFolder, differences
 from skspectra._inference import explaining_memory, resolve_device, resolve_precision
 from skspectra._inputs import warn_caller
 from skspectra._net import StopTraining, build_net, diverged, refuse_early_stopping
+from skspectra._processes import ALONE, Processes
 from skspectra._progress import show_progress
 from skspectra._provenance import fingerprint, versions
 from skspectra._seeding import seeded
@@ -68,7 +70,7 @@ def count_steps(n_samples: int, batch_size: int, max_epochs: int) -> int:
 
 
 def train(
-    build: Callable[[], nn.Module],
+    build: Callable[[int], nn.Module],
     rows: HeldRows | StreamedRows,
     *,
     seed: int,
@@ -90,6 +92,7 @@ def train(
     verbose: int = 0,
     what: str = "training",
     epochs: object = None,
+    processes: Processes = ALONE,
 ) -> TrainingResult:
     """Build an objective and make it small with AdamW.
 
@@ -100,9 +103,9 @@ def train(
     Parameters
     ----------
     build : callable
-        Returns a module whose forward takes a batch of `rows` and
-        returns the loss; its `network` is what is trained and has an `encoder`.
-        Called under `seed`, so that its initial weights are repeatable.
+        Takes the number of steps. Returns a module whose forward takes a batch of
+        `rows` and returns the loss; its `network` is what is trained and has an
+        `encoder`. Called under `seed`, so that its initial weights are repeatable.
     rows : HeldRows or StreamedRows
         Training data, float32, spectra first.
     seed : int
@@ -126,6 +129,9 @@ def train(
         What the progress is headed by.
     epochs : TrainingEpochs, optional
         Told of each epoch; it may end the training.
+    processes : Processes, default=ALONE
+        What trains together: `batch_size` rows of each are a step. The module is then
+        a ReconstructionObjective.
 
     Returns
     -------
@@ -143,21 +149,19 @@ def train(
     FloatingPointError
         If the loss or a weight is no longer finite.
     """
-    where = resolve_device(device)
+    where = processes.device or resolve_device(device)
     refuse_early_stopping(callbacks or [])
-    if compile and where.type == "cpu":
-        _require_compiler()
+    _check_compiler(compile, where)
     with (
         seeded(seed),
-        _opened(checkpoint_dir if max_epochs else None) as folder,
+        _opened(checkpoint_dir if max_epochs else None, processes) as (folder, found),
         explaining_memory(rows.n_channels, batch_size),
     ):
-        found = None if folder is None else folder.load()
-        module = build()
+        in_step, n_steps = _steps(len(rows), batch_size, max_epochs, processes, found)
+        module = build(n_steps)
         if max_epochs == 0:
             return TrainingResult(module.eval(), [], [])
-        n_rows = min(batch_size, len(rows))
-        n_steps = count_steps(len(rows), batch_size, max_epochs)
+        precision, n_rows = processes.precision(precision), min(in_step, len(rows))
         net = build_net(
             module,
             validation=validation and validation.to(where),
@@ -169,14 +173,15 @@ def train(
             optimizer__weight_decay=weight_decay,
             lr=lr,
             max_epochs=max_epochs,
-            batch_size=batch_size,
+            batch_size=in_step,
+            n_at_once=batch_size,
+            processes=processes,
             verbose=int(verbose),
             epochs=epochs,
             device=where,
         )
-        if folder is not None:
-            origin = _origin(net, described, rows, validation)
-            _keep(net, folder, found, origin, checkpoint_every * n_steps / max_epochs)
+        keep = partial(_keep, net, folder, found, described, rows, checkpoint_every)
+        processes.agree(keep)
         with _compiled(module.network, where) if compile else contextlib.nullcontext():
             return _run(net, rows.to(where), found, what, n_steps)
 
@@ -207,9 +212,9 @@ def autocast_dtype(
     return resolve_precision(precision, device, n_numbers)
 
 
-def _require_compiler():
+def _check_compiler(compile, device):
     names = ("g++", "clang++", "c++", "cl", os.environ.get("CXX", ""))
-    if not any(map(shutil.which, names)):
+    if compile and device.type == "cpu" and not any(map(shutil.which, names)):
         raise ValueError(
             "compile=True needs a C++ compiler such as g++ on a CPU, and none was "
             "found. Install one, or set compile=False."
@@ -235,21 +240,44 @@ def _compiled(network, device):
         torch.compiler.reset()
 
 
-def _opened(checkpoint_dir):
-    """Return the folder of the checkpoints, or what stands for none, to be entered."""
-    if checkpoint_dir is None:
-        return contextlib.nullcontext()
-    return CheckpointFolder(checkpoint_dir)
+@contextlib.contextmanager
+def _opened(checkpoint_dir, processes):
+    """Yield the folder of the checkpoints, in the first process, and the newest one."""
+    with contextlib.ExitStack() as stack:
+        folder, found = None, None
+
+        def load():
+            nonlocal folder
+            folder = stack.enter_context(CheckpointFolder(checkpoint_dir))
+            return folder.load()
+
+        if checkpoint_dir is not None:
+            found = processes.agree(load)
+        yield folder, found
 
 
-def _origin(net, described, rows, validation):
+def _steps(n_samples, batch_size, max_epochs, processes, found):
+    """Return the number of rows of a training step, and the number of steps.
+
+    On other processes a training goes on with the steps that it began with: each takes
+    more or fewer of their rows.
+    """
+    in_step = processes.count * processes.n_parts * batch_size
+    if found is not None and found.state.get("batch_size") == batch_size:
+        in_step = found.state["origin"]["batch_size"]
+    return in_step, count_steps(n_samples, in_step, max_epochs)
+
+
+def _origin(net, described, rows):
     """Return what a training is made of, in a form that can be kept and compared."""
+    held_out = net.patience and {"validation data": net.patience.validation.identity}
     return {
         "data": rows.identity,
-        **({"validation data": validation.identity} if validation else {}),
+        **(held_out or {}),
         "device": net.device.type,
         "arithmetic": str(net.autocast),
         **{name: _comparable(value) for name, value in (described or {}).items()},
+        "batch_size": net.batch_size,
         **{f"version of {name}": number for name, number in versions().items()},
     }
 
@@ -265,9 +293,13 @@ def _comparable(value):
     return array.tolist() if short else fingerprint(array)
 
 
-def _keep(net, folder, found, origin, every):
+def _keep(net, folder, found, described, rows, every):
     """Have a net save itself to a folder, unless its checkpoint is of other origin."""
+    if folder is None:
+        return
+    origin = _origin(net, described, rows)
     machine = {
+        "n_processes": net.processes.count,
         "n_threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }
@@ -288,12 +320,13 @@ def _keep(net, folder, found, origin, every):
             )
         if net.verbose > 1:
             print(f"Going on after step {found.state['n_steps']}.")
-    common = {"origin": origin, "machine": machine}
+    common = {"origin": origin, "machine": machine, "batch_size": net.n_at_once}
 
     def save(checkpoint, finished=False):
         checkpoint.state.update(common, finished=finished)
         folder.save(checkpoint)
 
+    every *= count_steps(len(rows), net.batch_size, max_epochs=1)
     net.set_params(save=save, save_every=max(1, round(every)))
 
 
@@ -306,12 +339,18 @@ def _run(net, rows, found, what, n_steps):
     if found is not None:  # after all that callbacks have done
         net.restore(found)
     if not finished:
-        with contextlib.suppress(StopTraining), _shown(net, what, n_steps):
+        with (
+            contextlib.suppress(StopTraining),
+            _shown(net, what, n_steps),
+            net.processes.watched(),
+        ):
             net.fit_loop(rows, epochs=net.max_epochs - len(net.history))
         net.notify("on_train_end", X=rows, y=None)
         _check_weights(net)
-        if net.save is not None:
-            net.save(net.checkpoint(), finished=True)
+        net.processes.equalise(net.module_)
+        net.processes.agree(
+            lambda: net.save and net.save(net.checkpoint(), finished=True)
+        )
     module = net.module_.cpu().eval().requires_grad_(True)
     module.zero_grad(set_to_none=True)
     valid = net.history[:, "valid_loss"] if "valid_loss" in net.history[-1] else []

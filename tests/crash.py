@@ -70,7 +70,7 @@ def fine_tune(folder, *, dropout=0.0, stop=False, every=1):
     # Half of it can be learnt: it gets better for a while and then worse.
     y = x[:, :1] + np.random.RandomState(1).randn(len(x), 1).astype(np.float32) / 3
 
-    def build():
+    def build(n_steps):
         encoder = SpectralEncoder(
             32,
             patch_size=4,

@@ -38,6 +38,8 @@ LAYERS = [
     },
     {
         "_training",
+        "_parts",
+        "_processes",
         "_attribution",
         "_batches",
         "_corpus",
@@ -167,6 +169,7 @@ def test_the_torch_modules_know_torch_alone():
     [
         ("skorch", {"_net"}),
         ("sklearn.callback", {"_callbacks"}),
+        ("accelerate", {"_processes"}),
         ("captum", {"_attribution"}),
         ("ikpls", {"_pls_path"}),
         ("jinja2", {"evaluation._report"}),

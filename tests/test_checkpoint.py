@@ -165,7 +165,7 @@ def test_early_stopping_goes_on_waiting(in_step, tmp_path):
     # Half of it can be learnt: it gets better for a while and then worse.
     y = x[:, :1] + np.random.RandomState(1).randn(len(x), 1).astype(np.float32) / 3
 
-    def build():
+    def build(n_steps):
         encoder = SpectralEncoder(
             24,
             patch_size=4,

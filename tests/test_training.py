@@ -133,7 +133,7 @@ def test_the_trainer_is_adamw_written_by_hand():
     x = spectra().astype(np.float32)
     n_epochs, batch, lr, decay, warmup = 3, 24, 3e-3, 0.1, 0.3
     result = train(
-        lambda: objective("random", 0),
+        lambda n_steps: objective("random", 0),
         HeldRows(x),
         seed=7,
         lr=lr,
