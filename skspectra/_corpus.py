@@ -14,6 +14,9 @@ from scipy.sparse import issparse
 from skspectra._inputs import check_spectra, forget_fit, refuse_masked
 from skspectra._row_blocks import RowBlocks, is_small
 
+# Blocks of a part, 1 MiB each.
+_IN_PART = 16
+
 __all__ = ["Corpus", "as_table", "blocks_of", "check_corpus", "in_parts", "is_corpus"]
 
 
@@ -211,7 +214,7 @@ def blocks_of(X):
 
 
 def in_parts(X):
-    """Yield spectra in parts that fit into memory.
+    """Yield spectra in parts, for work that takes more memory than they do.
 
     Parameters
     ----------
@@ -221,14 +224,11 @@ def in_parts(X):
     Yields
     ------
     X : ndarray of shape (n_rows, n_channels)
-        Some rows; an array is one part.
+        Some rows.
     first_row : int
         The number of their first.
     """
-    if isinstance(X, np.ndarray):
-        yield X, 0
-        return
-    for rows in blocks_of(X).slices():
+    for rows in blocks_of(X).slices(n_blocks=_IN_PART):
         yield X[rows], rows.start
 
 

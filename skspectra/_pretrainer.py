@@ -209,8 +209,9 @@ class MaskedSpectralPretrainer(
     provenance_ : Bunch
         What the model was made of and with: `versions` of packages, `seed`,
         `device`, `n_threads`, `data` (shape and SHA-256 of X) and `rows`, a hash of
-        each spectrum. With these :func:`skspectra.evaluation.compare` tells whether
-        test spectra were among those of a frozen encoder.
+        each spectrum, unless there are more than 16.8 million. With these
+        :func:`skspectra.evaluation.compare` tells whether test spectra were among those
+        of a frozen encoder.
     x_axis_ : ndarray of shape (n_channels,) or None
         The axis given, or else the one that the column names of X tell.
     n_features_in_ : int
@@ -232,6 +233,12 @@ class MaskedSpectralPretrainer(
     decoder_n_heads=16)`. Unlike these it has no class token: the mean of all
     tokens exists in every encoder. The user guide has the settings of each
     published system and says which of its claims held here.
+
+    Tables of more than 16.8 million numbers (64 MiB in float32) are shuffled in blocks
+    of neighbouring rows, 1 MiB each and whole chunks of a store that has them: blocks
+    come in random order, and the rows of 64 MiB of them are mixed. So a corpus on a
+    disk is read in pieces, each once an epoch and ahead of the training, and a table
+    gives the same model wherever it lies. Smaller ones are permuted as a whole.
 
     Given the mask, hidden channels do not influence their own reconstruction in any
     way, unless a step before this one, such as :class:`InstanceNormalizer`, computed
@@ -366,7 +373,11 @@ class MaskedSpectralPretrainer(
         ----------
         X : array-like of shape (n_samples, n_channels)
             Spectra, in any unit; at least 2 of them, of at least 2 channels. NaN
-            where a channel is missing.
+            where a channel is missing. May be larger than memory: whatever is
+            two-dimensional and gives slices of rows, such as :class:`numpy.memmap`,
+            arrays of zarr, h5py and dask, and tables of the package datasets, there
+            with a column for each channel or with one of lists. It is looked at once
+            for `mean_`, `scale_` and what cannot be used, and then read in every epoch.
         y : Ignored
             Not used, present for API consistency by convention.
 
@@ -378,7 +389,7 @@ class MaskedSpectralPretrainer(
         Raises
         ------
         ValueError
-            If a parameter or X is not as described.
+            If a parameter or X is not as described; of a corpus the row is named.
         FloatingPointError
             If the training diverges.
         CheckpointError
@@ -455,7 +466,8 @@ class MaskedSpectralPretrainer(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels)
-            Spectra, in the unit of the training data.
+            Spectra, in the unit of the training data; may be larger than memory, as
+            in `fit`.
 
         Returns
         -------
@@ -520,7 +532,8 @@ class MaskedSpectralPretrainer(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels)
-            Spectra, in the unit of the training data.
+            Spectra, in the unit of the training data; may be larger than memory, as
+            in `fit`.
 
         Returns
         -------
@@ -544,7 +557,8 @@ class MaskedSpectralPretrainer(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_channels)
-            Spectra, in the unit of the training data.
+            Spectra, in the unit of the training data; may be larger than memory, as
+            in `fit`.
         y : Ignored
             Not used, present for API consistency by convention.
 

@@ -55,10 +55,11 @@ class RowBlocks:
             return n_rows // self.n_in_chunk * self.n_in_chunk
         return min(self.n_in_chunk, max(1, _MIXED // self.n_channels))
 
-    def slices(self) -> Iterator[slice]:
-        """Yield where the blocks lie, in their order."""
-        for start in range(0, self.n_samples, self.n_in_block):
-            yield slice(start, min(start + self.n_in_block, self.n_samples))
+    def slices(self, n_blocks: int = 1) -> Iterator[slice]:
+        """Yield where so many blocks at a time lie, in their order."""
+        n_rows = n_blocks * self.n_in_block
+        for start in range(0, self.n_samples, n_rows):
+            yield slice(start, min(start + n_rows, self.n_samples))
 
     def mixtures(self, seed: int, n_done: int = 0) -> Iterator[np.ndarray]:
         """Yield the numbers of the rows of an epoch, as many at a time as are mixed.

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skspectra._batches import HeldRows
 from skspectra._callbacks import CallbackMixin, TrainingEpochs, inner_fit
+from skspectra._corpus import as_table, check_corpus, in_parts
 from skspectra._inference import check_training_device, forward_in_batches
 from skspectra._inputs import (
     check_answers,
@@ -151,11 +152,16 @@ class SupervisedModel(CallbackMixin, PicklableEstimator, BaseEstimator):
     def _outputs(self, X):
         """Return the outputs of the fitted network, (n_samples, n_outputs) float64."""
         check_is_fitted(self)
-        self._check_axis_of(self.pretrainer_, X)
+        self._check_axis_of(self.pretrainer_, as_table(X))
         gaps = {"allow_gaps": self._allows_gaps()}
-        X = check_spectra(self, X, dtype=np.float64, **gaps)
-        read = self._read(self._scaled_spectra(X))
-        return check_answers(self._forward(self.module_.forward, *read))
+        X = check_corpus(self, X, dtype=[np.float64, np.float32], **gaps)
+        outputs = [
+            self._forward(
+                self.module_.forward, *self._read(self._scaled_spectra(rows), first)
+            )
+            for rows, first in in_parts(X)
+        ]
+        return check_answers(np.concatenate(outputs))
 
     def _n_fit_tasks(self):
         return (not isinstance(self.pretrainer, FrozenEstimator)) + self._fine_tunes()
@@ -207,9 +213,9 @@ class SupervisedModel(CallbackMixin, PicklableEstimator, BaseEstimator):
     def _scaled_spectra(self, X):
         return scale_spectra(X, self.pretrainer_.mean_, self.pretrainer_.scale_)
 
-    def _read(self, x):
+    def _read(self, x, first_row=0):
         """Return what the network reads of scaled spectra, as `without_gaps` does."""
-        return without_gaps(x, self.pretrainer_.patch_size_)
+        return without_gaps(x, self.pretrainer_.patch_size_, first_row)
 
     def _with_probe(self, x, y, groups):
         """Return the pretrained encoder with a linear map fitted to the targets."""

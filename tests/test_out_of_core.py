@@ -13,7 +13,11 @@ import zarr
 from numpy.testing import assert_allclose, assert_array_equal
 from skorch.callbacks import Callback
 
-from skspectra import MaskedSpectralPretrainer
+from skspectra import (
+    InstanceNormalizer,
+    MaskedSpectralPretrainer,
+    SpectralRegressor,
+)
 from skspectra import _row_blocks as row_blocks
 from skspectra._batches import HeldRows, StreamedRows
 from skspectra._row_blocks import RowBlocks
@@ -332,3 +336,22 @@ def test_private_pages_of_a_map_are_kept(X, tmp_path, blocks_of_eight):
     private[100] = 7.0
     small(max_epochs=1).fit(private)
     assert (private[100] == 7.0).all()
+
+
+def test_a_regressor_predicts_of_a_corpus(X, tmp_path, blocks_of_eight):
+    y = X[:, 3] + X[:, 9]
+    options = {"max_epochs": 2, "batch_size": 32, "random_state": 0}
+    model = SpectralRegressor(small(max_epochs=1), **options).fit(X[:80], y[:80])
+    expected = model.predict(X)
+    for store in (as_memmap, as_lists):
+        stored = store(X, tmp_path)
+        assert_allclose(model.predict(stored), expected, rtol=1e-10)
+    bad = Sliced(with_bad_value(X, np.inf))
+    with pytest.raises(ValueError, match="row 217, channel 5"):
+        model.predict(bad)
+
+
+def test_spectra_are_normalised_on_their_way_by_dask(X, blocks_of_eight):
+    stored = da.from_array(X, chunks=(8, -1))
+    lazy = stored.map_blocks(InstanceNormalizer().fit_transform, dtype=X.dtype)
+    assert_same(small().fit(lazy), small().fit(InstanceNormalizer().fit_transform(X)))
