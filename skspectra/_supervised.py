@@ -155,12 +155,10 @@ class SupervisedModel(CallbackMixin, PicklableEstimator, BaseEstimator):
         self._check_axis_of(self.pretrainer_, as_table(X))
         gaps = {"allow_gaps": self._allows_gaps()}
         X = check_corpus(self, X, dtype=[np.float64, np.float32], **gaps)
-        outputs = [
-            self._forward(
-                self.module_.forward, *self._read(self._scaled_spectra(rows), first)
-            )
-            for rows, first in in_parts(X)
-        ]
+        outputs = []
+        for rows, first in in_parts(X):
+            read = self._read(self._scaled_spectra(rows), first)
+            outputs.append(self._forward(self.module_.forward, *read))
         return check_answers(np.concatenate(outputs))
 
     def _n_fit_tasks(self):
