@@ -55,9 +55,12 @@ def resolve_device(device: str) -> torch.device:
     available = ["cpu"]
     available += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
     available += ["mps"] if torch.backends.mps.is_available() else []
+    # The GPU that torch was told to take, as launchers tell each process its own.
+    known = torch.cuda.is_initialized()
+    cuda = f"cuda:{torch.cuda.current_device() if known else 0}"
     if device == "auto":
-        return torch.device("cuda:0" if "cuda:0" in available else "cpu")
-    wanted = {"cuda": "cuda:0", "cpu:0": "cpu"}.get(device, device)
+        return torch.device(cuda if cuda in available else "cpu")
+    wanted = {"cuda": cuda, "cpu:0": "cpu"}.get(device, device)
     if wanted not in available:
         raise ValueError(
             f"device={device!r} was requested, but only {', '.join(available)} is "

@@ -146,13 +146,15 @@ class MaskedSpectralPretrainer(
         Number of passes over X. With 0 the encoder keeps its random weights:
         the "from scratch" control.
     batch_size : int, default=128
-        Number of spectra of one training step.
+        Number of spectra of one training step; of each process, where a launcher has
+        started several.
     x_axis : array-like of shape (n_channels,), default=None
         Positions of the channels (nm, cm⁻¹, keV), strictly rising or falling.
         A table whose numeric column names differ from it is refused. None takes them
         from the column names of X where these are numbers.
     device : str, default="auto"
-        Where to compute: "auto" takes a CUDA GPU if there is one.
+        Where to compute: "auto" takes a CUDA GPU if there is one, and in each process
+        of a launch its own.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Arithmetic of the training; "auto" takes bfloat16 where the device multiplies
         it faster and, on a CPU, batches are large enough to gain by it. `transform`
@@ -178,7 +180,8 @@ class MaskedSpectralPretrainer(
     callbacks : list of skorch callbacks, default=None
         Told of each epoch and batch, such as loggers. Clones share them; pickles of a
         fitted model and its files have none. scikit-learn's own callbacks go into
-        `set_callbacks`. What they keep is in no checkpoint.
+        `set_callbacks`. What they keep is in no checkpoint. In a launch those of the
+        first process are told.
     random_state : int, RandomState instance or None, default=None
         Decides the first weights, the batches and the masks. The global
         generators are left as they are.
@@ -398,12 +401,16 @@ class MaskedSpectralPretrainer(
         OSError
             If `checkpoint_dir` is no folder that can be written to, or the disk is
             full. The last checkpoint is as it was.
+        ConnectionError
+            If another process of a launch has died.
+        ImportError
+            If this process was launched, and the package accelerate is missing.
 
         Warns
         -----
         UserWarning
-            If a training goes on with another number of threads, or on another kind of
-            processor: the last digits will differ.
+            If a training goes on with another number of threads or processes, or on
+            another kind of processor: the last digits will differ.
         """
         self._validate_params()
         mask_ratio = check_mask_ratio(self.mask_ratio, type(self).__name__)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -29,14 +30,20 @@ HALF, QUARTER = launched.BATCH_SIZE // 2, launched.BATCH_SIZE // 4
 N_STEPS = 3 * 4  # epochs of 16, 16 and 1 row
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
 ACCELERATE = [sys.executable, "-m", "accelerate.commands.launch"]
-# What accelerate calls so are several processes on one machine; port 0 is a free one.
-MULTI = ["--multi_gpu", "--num_processes=2", "--main_process_port=0"]
 IN_PARTS = {"ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "2"}
 
 
 def command(folder, count=2):
     script = str(HERE / "launched.py")
     return [*TORCHRUN, f"--nproc-per-node={count}", script, str(folder)]
+
+
+def several():
+    """Return what accelerate calls several processes, with or without a GPU."""
+    with socket.socket() as free:  # old versions of accelerate look for none
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return ["--multi_gpu", "--num_processes=2", f"--main_process_port={port}"]
 
 
 def environment():
@@ -273,7 +280,7 @@ if hasattr(MaskedSpectralPretrainer, "set_callbacks"):
 def test_two_processes_train_as_one_with_the_double_batch(tmp_path, monkeypatch):
     jobs = EQUAL | NEARLY | OTHERS | ERRORS
     (tmp_path / "jobs.json").write_text(json.dumps(jobs))
-    done = launch([*ACCELERATE, *MULTI, str(HERE / "launched.py"), str(tmp_path)])
+    done = launch([*ACCELERATE, *several(), str(HERE / "launched.py"), str(tmp_path)])
     assert done.returncode == 0, done.stderr
     for name in EQUAL | NEARLY | OTHERS:
         (first, own), (second, other) = results(tmp_path, name)
