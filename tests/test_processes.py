@@ -21,7 +21,9 @@ from skorch.callbacks import Callback
 from skspectra import MaskedSpectralPretrainer, load_model
 from skspectra import _row_blocks as row_blocks
 from skspectra._checkpoint import CheckpointFolder
+from skspectra._inference import resolve_device
 from skspectra._processes import ALONE, Processes
+from skspectra._processes import _portable as portable
 from skspectra._processes import launched as launched_with
 from skspectra.exceptions import CheckpointError
 
@@ -194,6 +196,51 @@ def test_other_errors_of_torch_stay_what_they_are():
         Processes(1, 2, advice="advice").explaining(),
     ):
         raise RuntimeError("gloo/transport/tcp/pair.cc: Connection closed by peer")
+
+
+def test_a_process_that_is_told_to_end_says_why(monkeypatch, capfd):
+    killed = []
+    monkeypatch.setattr(os, "kill", lambda *asked: killed.append(asked))
+    with Processes(1, 2, advice="Launch again.").watched():
+        signal.getsignal(signal.SIGTERM)(signal.SIGTERM, None)
+    assert killed == [(os.getpid(), signal.SIGTERM)]  # it ends as it would have
+    said = capfd.readouterr().err
+    assert "Process 1 of 2" in said and "(SIGTERM)" in said and "Launch again." in said
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_handlers_of_the_user_are_left_alone():
+    def mine(number, frame):
+        pass
+
+    before = signal.signal(signal.SIGTERM, mine)
+    try:
+        with Processes(1, 2).watched():
+            assert signal.getsignal(signal.SIGTERM) is mine
+        assert signal.getsignal(signal.SIGTERM) is mine
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_models_compute_on_the_gpu_of_their_process(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    assert resolve_device("auto") == resolve_device("cuda") == torch.device("cuda:1")
+    assert resolve_device("cuda:0") == torch.device("cuda:0")
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    assert resolve_device("auto") == torch.device("cuda:0")
+
+
+def test_errors_that_cannot_be_sent_are_told_in_words():
+    class Odd(Exception):
+        def __init__(self, one, other):
+            super().__init__(f"{one} and {other}")
+
+    told = portable(Odd(1, 2))
+    assert isinstance(told, RuntimeError) and str(told) == "Odd: 1 and 2"
+    error = CheckpointError("there")
+    assert portable(error) is error and portable(None) is None
 
 
 # --- parts of a step -------------------------------------------------------------
