@@ -39,8 +39,16 @@ ANY_PORT = dict(dashboard_address=":0", scheduler_port=0)
 
 
 @pytest.fixture(scope="module")
-def client():
+def patch():
+    """What `monkeypatch` is, for all tests of this file."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def client(patch):
     """Two worker processes of one thread each, which keep what was sent to them."""
+    patch.delenv("OMP_NUM_THREADS", raising=False)  # theirs would be the same
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, **ANY_PORT) as cluster,
         Client(cluster) as client,
