@@ -240,7 +240,7 @@ def test_fits_of_a_killed_worker_are_run_again(client, tmp_path):
     with parallel_config("dask", scatter=scatter):
         found = scores(search.fit(spectra, values))
     assert (tmp_path / "dead").exists()
-    client.wait_for_workers(2, timeout=30)
+    client.wait_for_workers(2, timeout=120)
     assert len(set(workers.values()) & set(client.run(os.getpid).values())) == 1
     assert np.array_equal(found, scores(search.fit(spectra, values)))
 
