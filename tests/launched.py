@@ -41,10 +41,12 @@ class Count(Callback):
 
     def __init__(self, pause=0.0):
         self.pause, self.n_steps, self.n_epochs = pause, 0, 0
+        self.arithmetic = None
 
     def on_batch_begin(self, net, **kwargs):
         if self.n_steps == 0:
             self.n_before = net.scheduler.last_epoch
+            self.arithmetic = str(net.autocast)
 
     def on_batch_end(self, net, training, **kwargs):
         self.n_steps += 1
@@ -119,6 +121,7 @@ def fit(job):
         "n_steps": count.n_steps,
         "n_epochs": count.n_epochs,
         "n_told": stop.n_told,
+        "arithmetic": count.arithmetic,
         "n_read": getattr(rows, "n_read", None),
         "score": model.score(X),
     }

@@ -78,8 +78,8 @@ def distance(one, other):
 
 def fit_alone(job):
     options = {name: v for name, v in job["options"].items() if name != "batch_size"}
-    for name in ("checkpoint_dir", "checkpoint_every", "verbose"):
-        options.pop(name, None)
+    if "bf16" in job.get("env", {}).values():
+        options["precision"] = "bfloat16"
     return launched.small(**options).fit(launched.DATA[job.get("data", "X")])
 
 
@@ -368,6 +368,8 @@ def check_streamed(folder):
 
 def check_others(folder, done):
     assert done.stdout.count("train_loss") == 1  # the head of the table
+    for name, dtype in {"random": "None", "rounded": "torch.bfloat16"}.items():
+        assert next(results(folder, name))[0]["arithmetic"] == dtype
     seeds = {said["seed"] for said, _ in results(folder, "seedless")}
     assert len(seeds) == 1
     scratch = launched.weights(launched.small(max_epochs=0).fit(launched.X))
@@ -405,7 +407,7 @@ def kill_one(folder, jobs, rank=1):
     killed = int((folder / f"pid-{rank}").read_text())
     os.kill(killed, signal.SIGKILL)
     start = time.monotonic()
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     return killed, process.returncode, said, time.monotonic() - start
 
 
