@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 _PACKAGES = ("skspectra", "numpy", "scipy", "scikit-learn", "torch", "skorch")
-_BLOCK = 1024  # rows that are hashed at once
+_BLOCK = 64  # rows that are hashed at once: they stay in the processor's cache
 _FEWEST_CHANNELS = 4  # with fewer, many spectra are of one shape
 _STEPS = 1000  # of a spectrum's own spread; finer differences make no other spectrum
 _GAP = -(2**31)  # stands for a channel that is missing
@@ -100,17 +100,22 @@ def hash_rows(X: np.ndarray) -> np.ndarray:
     """
     hashes = np.empty(len(X), dtype=np.uint64)
     for start in range(0, len(X), _BLOCK):
-        rows = np.asarray(X[start : start + _BLOCK], dtype=np.float64)
+        rows = np.array(X[start : start + _BLOCK], dtype=np.float64)
         there = ~np.isnan(rows)
-        rows = np.where(there, rows, 0.0)
-        largest = np.abs(rows).max(axis=1, keepdims=True)
-        rows = rows / np.where(largest > 0, largest, 1.0)
-        along = {"axis": 1, "keepdims": True, "where": True if there.all() else there}
+        whole = there.all()
+        if not whole:
+            rows[~there] = 0.0
+        largest = np.maximum(rows.max(axis=1), -rows.min(axis=1))[:, None]
+        rows /= np.where(largest > 0, largest, 1.0)
+        along = {"axis": 1, "keepdims": True, "where": True if whole else there}
         rows -= rows.mean(**along)
         spread = rows.std(**along)
         flat = spread <= 1e-12
-        shapes = np.where(flat, 0.0, rows) / np.where(flat, 1.0, spread)
-        shapes = np.where(there, np.rint(_STEPS * shapes), _GAP).astype("<i4")
+        rows /= np.where(flat, 1.0, spread)
+        rows[flat[:, 0]] = 0.0
+        shapes = np.rint(np.multiply(rows, _STEPS, out=rows), out=rows).astype("<i4")
+        if not whole:
+            shapes[~there] = _GAP
         for number, shape in enumerate(shapes, start):
             digest = hashlib.blake2b(shape.tobytes(), digest_size=8).digest()
             hashes[number] = int.from_bytes(digest, "little")
