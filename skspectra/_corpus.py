@@ -33,14 +33,16 @@ def is_corpus(X):
     bool
         False for what is in memory: arrays, tables, sequences.
     """
-    if isinstance(X, np.ndarray):
-        return isinstance(X, np.memmap)
-    if issparse(X) or hasattr(X, "columns") or not hasattr(X, "__getitem__"):
-        return False
     shape = getattr(X, "shape", None)
     if not isinstance(shape, tuple) or len(shape) != 2:
         return False
-    return hasattr(X, "chunks") or not hasattr(X, "__array__")
+    if isinstance(X, np.ndarray):
+        return isinstance(X, np.memmap)
+    if issparse(X) or hasattr(X, "dtypes") or not hasattr(X, "__getitem__"):
+        return False
+    if hasattr(X, "chunks") or hasattr(X, "column_names"):
+        return True
+    return not hasattr(X, "__array__")
 
 
 class Corpus:
@@ -50,7 +52,8 @@ class Corpus:
     ----------
     X : object
         Two-dimensional, with `shape`, and rows by slices: arrays, or dicts and tables
-        of columns as those of `datasets`. There a column of lists holds whole spectra.
+        of columns as those of `datasets` and pyarrow. There a column of lists holds
+        whole spectra.
     allow_gaps : bool, default=True
         Whether NaN, None and NA stand for channels that are missing. They become NaN.
 
@@ -70,8 +73,8 @@ class Corpus:
     def __init__(self, X, allow_gaps=True):
         self.allow_gaps = allow_gaps
         # Tables of `datasets` give numbers as lists of Python otherwise.
-        as_columns = hasattr(X, "column_names") and hasattr(X, "with_format")
-        self.X = X.with_format("arrow") if as_columns else X
+        as_columns = hasattr(X, "column_names")
+        self.X = X.with_format("arrow") if hasattr(X, "with_format") else X
         self.names = list(X.column_names) if as_columns else None
         n_samples, n_columns = X.shape
         if not float(n_samples).is_integer():  # of dask, where it is not computed
@@ -170,10 +173,11 @@ def check_corpus(estimator, X, *, reset=False, allow_gaps=False, **options):
         As :func:`check_spectra` and :class:`Corpus` do.
     """
     options |= {"reset": reset, "allow_gaps": allow_gaps}
-    if not is_corpus(X):
-        return check_spectra(estimator, X, **options)
     if reset:
         forget_fit(estimator)
+    _refuse_other_kinds(X)
+    if not is_corpus(X):
+        return check_spectra(estimator, X, **options)
     corpus = Corpus(X, allow_gaps)
     if is_small(*corpus.shape):
         return check_spectra(estimator, corpus.whole(), **options)
@@ -232,6 +236,25 @@ def in_parts(X):
         yield X[rows], rows.start
 
 
+def _refuse_other_kinds(X):
+    """Refuse folders of tables, and streams, which have no rows by number."""
+    if isinstance(getattr(X, "shape", None), tuple):
+        return
+    kind = type(X).__name__
+    if callable(getattr(X, "keys", None)):
+        names = list(X.keys())
+        one = f", such as X[{names[0]!r}]" if names else ""
+        raise TypeError(
+            f"X must be one table of spectra. Got a {kind} of {len(names)}: pass one "
+            f"of them{one}."
+        )
+    if hasattr(X, "column_names"):
+        raise TypeError(
+            f"X must give rows by their numbers. Got a stream ({kind}): load it as a "
+            "table, with streaming=False."
+        )
+
+
 def _n_in_chunk(X):
     """Return how many rows a store keeps together, 1 if it does not say."""
     chunks = getattr(X, "chunks", None)
@@ -262,13 +285,18 @@ def _as_numbers(values, first_row):
         return values
     if values.dtype.kind in "biuf":
         return values.astype(np.float64)
+    if values.dtype.kind == "c":
+        raise ValueError(
+            f"X must hold real numbers. Got {values.dtype}: pass their magnitudes or "
+            "their real parts."
+        )
     for row, spectrum in enumerate(values, first_row):
         for channel, value in enumerate(spectrum):
             no_number = isinstance(value, str | bytes | complex)
             if no_number or not (pd.isna(value) or np.isreal(value)):
                 raise ValueError(
                     f"X must hold numbers. Got {value!r} in row {row}, channel "
-                    f"{channel}."
+                    f"{channel}. Leave out this spectrum, or what is no channel."
                 )
     return np.where(pd.isna(values), np.nan, values).astype(np.float64)
 

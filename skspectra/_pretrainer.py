@@ -520,7 +520,7 @@ class MaskedSpectralPretrainer(
         ValueError
             If `hidden` has another shape, or leaves nothing of a spectrum to see.
         """
-        X = self._check_spectra(X)
+        X = self._check_spectra(X)[:]  # what comes back is as large
         x, *missing = self._read(X)
         missing = missing[0] if missing else np.zeros((len(X), self.n_tokens_), bool)
         if hidden is None:

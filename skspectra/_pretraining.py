@@ -44,6 +44,12 @@ def training_rows(X: object, seen: Survey, patch_size: int) -> HeldRows | Stream
     def read(rows, first_row=0):
         x = scale_spectra(rows, seen.mean, seen.scale, first_row)
         x, *missing = without_gaps(x, patch_size, first_row)
+        if missing and not seen.has_gaps:
+            first = missing[0].any(axis=1).argmax()
+            raise ValueError(
+                f"X must not change while it is read. Got a missing channel in row "
+                f"{first_row + first}, which had none before."
+            )
         if seen.has_gaps and not missing:
             missing = [np.zeros((len(x), -(-x.shape[1] // patch_size)), dtype=bool)]
         return x, *missing

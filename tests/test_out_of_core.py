@@ -1,5 +1,6 @@
 """Corpora that lie elsewhere: read in blocks, and not otherwise than in memory."""
 
+import mmap
 import threading
 
 import dask.array as da
@@ -7,10 +8,12 @@ import datasets
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 import zarr
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.model_selection import cross_val_score
 from skorch.callbacks import Callback
 
 from skspectra import (
@@ -20,6 +23,7 @@ from skspectra import (
 )
 from skspectra import _row_blocks as row_blocks
 from skspectra._batches import HeldRows, StreamedRows
+from skspectra._corpus import Corpus
 from skspectra._row_blocks import RowBlocks
 
 N, WIDTH = 300, 24
@@ -95,6 +99,10 @@ def as_columns(X, folder):
     )
 
 
+def as_arrow(X, folder):
+    return pa.table(pd.DataFrame(X, columns=[str(position) for position in AXIS]))
+
+
 def as_lists(X, folder):
     return datasets.Dataset.from_dict({"spectrum": X.tolist()})
 
@@ -105,10 +113,11 @@ STORES = [
     as_hdf5,
     as_dask,
     as_columns,
+    as_arrow,
     as_lists,
     lambda X, folder: Sliced(X),
 ]
-NAMES = ["memmap", "zarr", "h5py", "dask", "parquet", "arrow", "sliced"]
+NAMES = ["memmap", "zarr", "h5py", "dask", "parquet", "pyarrow", "lists", "sliced"]
 
 
 def weights(model):
@@ -238,6 +247,135 @@ def test_a_corpus_of_unknown_length_is_refused(X):
     unknown = da.from_array(X)[da.from_array(X[:, 0]) > 0]
     with pytest.raises(ValueError, match="compute_chunk_sizes"):
         small().fit(unknown)
+
+
+@pytest.mark.parametrize("dtype", ["i2", "u1", "f2", ">f4", ">f8", "longdouble"])
+def test_kinds_of_numbers_are_those_of_a_table(X, dtype, tmp_path, blocks_of_eight):
+    numbers = (10 * np.abs(X)).astype(dtype)
+    stored = as_memmap(numbers, tmp_path)
+    assert stored.dtype == np.dtype(dtype)
+    assert_same(small(max_epochs=1).fit(stored), small(max_epochs=1).fit(numbers))
+
+
+def views(stored):
+    """Return maps that begin elsewhere, have steps, or lie the other way round."""
+    return [stored[13:], stored[::2], stored[::-1], stored[:, 3:20]]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_views_of_a_map_are_read_as_they_are(X, number, tmp_path, blocks_of_eight):
+    stored = views(as_memmap(X, tmp_path))[number]
+    assert isinstance(stored, np.memmap)
+    assert_same(
+        small(max_epochs=1).fit(stored), small(max_epochs=1).fit(views(X)[number])
+    )
+
+
+def test_a_map_by_columns_is_read_by_rows(X, tmp_path, blocks_of_eight):
+    stored = as_memmap(np.asfortranarray(X), tmp_path)
+    assert stored.flags.f_contiguous
+    assert_same(small(max_epochs=1).fit(stored), small(max_epochs=1).fit(X))
+
+
+def test_pages_of_a_map_are_given_back(X, tmp_path, blocks_of_eight, monkeypatch):
+    advised = []
+
+    class Noted(mmap.mmap):
+        def madvise(self, advice):
+            advised.append(advice)
+
+    np.save(tmp_path / "X.npy", X)
+    for mode in ("r", "r+", "c"):
+        monkeypatch.setattr(mmap, "mmap", Noted)
+        stored = np.load(tmp_path / "X.npy", mmap_mode=mode)
+        monkeypatch.undo()
+        Corpus(stored[5:])[:8]
+        assert advised == ([] if mode == "c" else [mmap.MADV_DONTNEED])
+        advised.clear()
+
+
+def test_what_has_no_rows_by_number_is_refused(X, tmp_path, blocks_of_eight):
+    fitted, columns = small(max_epochs=1).fit(X), as_columns(X, tmp_path)
+    file = as_hdf5(X, tmp_path).file
+    group = zarr.create_group(tmp_path / "group.zarr")
+    group.create_array("here", data=X)
+    folders = {"here": group, "X": file, "train": datasets.DatasetDict(train=columns)}
+    for name, folder in folders.items():
+        with pytest.raises(TypeError, match=rf"pass one of them, such as X\['{name}'"):
+            fitted.fit(folder)
+        assert not hasattr(fitted, "module_")
+    with pytest.raises(TypeError, match="streaming=False"):
+        small().fit(columns.to_iterable_dataset())
+
+
+@pytest.mark.parametrize("shape", [(0, WIDTH), (1, WIDTH), (N,), (N, 4, 6), (N, 1)])
+def test_other_shapes_are_refused_as_those_of_tables(X, shape, tmp_path):
+    table = np.ones(shape)
+    with pytest.raises(ValueError) as expected:
+        small().fit(table)
+    for store in (as_memmap, as_stored) if table.size else (as_stored,):
+        with pytest.raises(ValueError) as raised:
+            small().fit(store(table, tmp_path))
+        assert str(raised.value)[:40] == str(expected.value)[:40]
+
+
+def as_stored(X, folder):
+    return zarr.create_array(folder / f"{X.ndim}.zarr", data=X)
+
+
+def test_complex_numbers_are_refused(X, blocks_of_eight):
+    with pytest.raises(ValueError, match=r"real numbers\. Got complex64"):
+        small().fit(Sliced(X.astype(np.complex64)))
+
+
+class Changing(Sliced):
+    """Spectra, one of which is another after so many readings."""
+
+    def __init__(self, values, changed, n_readings):
+        super().__init__(values)
+        self.changed, self.n_left = changed, n_readings
+
+    def __getitem__(self, rows):
+        self.n_left -= 1
+        return (self._values if self.n_left > 0 else self.changed)[rows]
+
+
+def test_a_corpus_that_changes_is_refused_by_its_row(X, blocks_of_eight):
+    changed = with_bad_value(X.copy(), np.nan)
+    with pytest.raises(ValueError, match=r"must not change.* in row 217"):
+        small().fit(Changing(X, changed, 60))
+    with pytest.raises(ValueError, match="infinity: the first in row 217"):
+        small().fit(Changing(X, with_bad_value(X.copy(), np.inf), 60))
+    with pytest.raises(ValueError, match=r"shape .2, 24. for rows 288"):
+        small().fit(Changing(X, X[:290], 60))
+
+
+def test_an_interruption_ends_the_reading_too(X, blocks_of_eight):
+    class Interrupted(Failing):
+        def __getitem__(self, rows):
+            try:
+                return super().__getitem__(rows)
+            except OSError:
+                raise KeyboardInterrupt from None
+
+    model = small(max_epochs=50)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(Interrupted(X, 60))
+    assert not hasattr(model, "module_")
+    assert not [t for t in threading.enumerate() if "skspectra" in t.name]
+
+
+def test_a_corpus_is_rebuilt_as_its_table_is(X, tmp_path, blocks_of_eight):
+    model, stored = small(max_epochs=1).fit(X), as_memmap(X, tmp_path)
+    expected, rebuilt = model.reconstruct(X), model.reconstruct(stored)
+    assert_array_equal(rebuilt.hidden, expected.hidden)
+    assert_array_equal(rebuilt.reconstruction, expected.reconstruction)
+
+
+def test_maps_go_through_cross_validation(X, tmp_path, blocks_of_eight):
+    stored = as_memmap(X, tmp_path)
+    scores = cross_val_score(small(max_epochs=1), stored, cv=2)
+    assert_array_equal(scores, cross_val_score(small(max_epochs=1), X, cv=2))
 
 
 def test_lists_of_unequal_length_are_refused_by_row(X, blocks_of_eight):
