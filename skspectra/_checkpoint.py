@@ -24,7 +24,7 @@ from skspectra.exceptions import CheckpointError
 
 __all__ = ["Checkpoint", "CheckpointFolder", "differences"]
 
-_FORMAT = 1
+_FORMAT = 2
 _NAME = re.compile(r"step-(\d{12})\.checkpoint")
 _LOCK = "lock"
 _KEPT = 2

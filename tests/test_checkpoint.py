@@ -369,9 +369,9 @@ def test_a_whole_file_of_another_kind_is_refused(saved, blob, said):
 
 def test_another_format_is_refused(tmp_path, monkeypatch):
     with monkeypatch.context() as later:
-        later.setattr("skspectra._checkpoint._FORMAT", 2)
+        later.setattr("skspectra._checkpoint._FORMAT", 3)
         interrupted(tmp_path, 8)
-    with pytest.raises(CheckpointError, match=r"format 2.*format 1"):
+    with pytest.raises(CheckpointError, match=r"format 3.*format 2"):
         small(tmp_path).fit(X)
 
 
