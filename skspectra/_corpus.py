@@ -74,8 +74,8 @@ class Corpus:
         self.allow_gaps = allow_gaps
         # Tables of `datasets` give numbers as lists of Python otherwise.
         as_columns = hasattr(X, "column_names")
-        self.X = X.with_format("arrow") if hasattr(X, "with_format") else X
-        self.names = list(X.column_names) if as_columns else None
+        self.X = _as_arrow(X) if hasattr(X, "with_format") else X
+        self.names = list(self.X.column_names) if as_columns else None
         n_samples, n_columns = X.shape
         if not float(n_samples).is_integer():  # of dask, where it is not computed
             raise ValueError(
@@ -261,6 +261,13 @@ def _n_in_chunk(X):
     if not chunks:
         return 1
     return max(chunks[0]) if isinstance(chunks[0], tuple) else int(chunks[0])
+
+
+def _as_arrow(X):
+    """Return a table of `datasets` that gives what its format tells, as arrays."""
+    if X.format["type"] == "custom":  # a transform of the user's
+        return X
+    return X.select_columns(X.format["columns"]).with_format("arrow")
 
 
 def _column(column, first_row):

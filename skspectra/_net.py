@@ -224,10 +224,10 @@ class Net(NeuralNet):
         self.history.record(prefix + "_loss", (epoch.total / epoch.n_rows).item())
 
     def notify(self, method_name, **kwargs):
-        with self.processes.alike(self.device):
+        with self.processes.alike():
             super().notify(method_name, **kwargs)
-        if method_name == "on_epoch_begin" and self.epochs is not None:
-            self.epochs.begin()
+            if method_name == "on_epoch_begin" and self.epochs is not None:
+                self.epochs.begin()
         if method_name == "on_epoch_end":  # every callback has been told, in any order
             self._end_epoch()
 

@@ -32,7 +32,7 @@ from skspectra._patches import (
 from skspectra._pickling import PicklableEstimator
 from skspectra._pretraining import build_objective, make_transport, training_rows
 from skspectra._processes import launched
-from skspectra._provenance import provenance
+from skspectra._provenance import fingerprint, provenance
 from skspectra._scaling import scale_spectra
 from skspectra._sinkhorn import check_non_negative
 from skspectra._survey import survey
@@ -49,6 +49,11 @@ from skspectra.nn import count_tokens
 
 # Parameters that a training may go on with changed.
 _MAY_CHANGE = {"callbacks", "checkpoint_dir", "checkpoint_every", "device", "verbose"}
+
+_SAME = (
+    "X must be the whole corpus in every process of a launch: each takes its own rows "
+    "of it."
+)
 
 
 class MaskedSpectralPretrainer(
@@ -426,6 +431,7 @@ class MaskedSpectralPretrainer(
         fewest = {"ensure_min_samples": 2, "ensure_min_features": 2}
         kind = {"dtype": np.float64, "allow_gaps": gaps, **fewest}
         X = check_corpus(self, X, reset=True, **kind)
+        processes.check_same(partial(_ends, X), _SAME)
         n_channels = X.shape[1]
         owner = type(self).__name__
         x_axis = check_x_axis(self.x_axis, n_channels, owner)
@@ -656,3 +662,8 @@ class MaskedSpectralPretrainer(
             check_all_can_be_hidden(*missing, first_row=first)
             parts.append(hidden_errors(self.module_, x, *missing, device=self.device))
         return tuple(map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _ends(X):
+    """Return what tells a corpus from another at a glance."""
+    return X.shape, fingerprint(X[:1], X[-1:])

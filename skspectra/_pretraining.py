@@ -55,10 +55,12 @@ def training_rows(X: object, seen: Survey, patch_size: int) -> HeldRows | Stream
         return x, *missing
 
     identity = f"{tuple(X.shape)}, SHA-256 {seen.identity['sha256']}"
+    blocks = None if is_small(*X.shape) else blocks_of(X)
+    if blocks is not None:  # their order in an epoch that goes on follows from it
+        identity += f", in blocks of {blocks.n_in_block}"
     if isinstance(X, np.ndarray):
-        blocks = None if is_small(*X.shape) else blocks_of(X)
         return HeldRows(*read(X), blocks=blocks, identity=identity)
-    return StreamedRows(X, read, blocks_of(X), identity)
+    return StreamedRows(X, read, blocks, identity)
 
 
 def make_transport(loss: str, X: object, mean: np.ndarray, scale: float):

@@ -26,6 +26,12 @@ __all__ = ["ALONE", "Processes", "launched"]
 # How long one waits for the others. The first process reads a whole corpus while the
 # others wait: ten terabytes take three hours. Death is found out at once, not by this.
 _PATIENCE = timedelta(hours=6)
+# What launchers set. WORLD_SIZE alone is set by others too, and by hand.
+_OF_TORCHRUN = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR"}
+_OF_ACCELERATE = {
+    "ACCELERATE_MIXED_PRECISION",
+    "ACCELERATE_GRADIENT_ACCUMULATION_STEPS",
+}
 # What accelerate can be configured for, and is not done here.
 _OTHERS = {
     "FSDP": "USE_FSDP",
@@ -114,7 +120,8 @@ class Processes:
         result, error = None, None
         if self.is_first:
             try:
-                result = function()
+                with self.alike():
+                    result = function()
             except BaseException as raised:
                 error = raised
         said = [result, _portable(error)]
@@ -123,6 +130,29 @@ class Processes:
         if error is not None or (error := said[1]) is not None:
             raise error
         return said[0]
+
+    def check_same(self, what: Callable[[], Any], message: str) -> None:
+        """Refuse what is not the same in all processes.
+
+        Parameters
+        ----------
+        what : callable
+            Takes nothing; what it returns is compared with that of the first process.
+        message : str
+            Of the error.
+
+        Raises
+        ------
+        ValueError
+            If it is another in one of them; in every process.
+        """
+        if self.count == 1:
+            return
+        own = what()
+        others = torch.tensor(float(self.agree(lambda: own) != own), device=self.device)
+        self.sum(others)
+        if others:
+            raise ValueError(f"{message} Got another in {others:.0f} of {self.count}.")
 
     def sum(self, tensor: Tensor) -> None:
         """Add up a tensor over the processes, in place.
@@ -174,13 +204,8 @@ class Processes:
                 module, **{new if new in names else old: False}
             )
 
-    def alike(self, device: torch.device) -> contextlib.AbstractContextManager:
+    def alike(self) -> contextlib.AbstractContextManager:
         """Leave torch's generators as they were: what draws may run in one process.
-
-        Parameters
-        ----------
-        device : torch.device
-            The training's.
 
         Returns
         -------
@@ -189,7 +214,8 @@ class Processes:
         """
         if self.count == 1:
             return contextlib.nullcontext()
-        return torch.random.fork_rng([device] if device.type == "cuda" else [])
+        on_gpu = self.device is not None and self.device.type == "cuda"
+        return torch.random.fork_rng([self.device] if on_gpu else [])
 
     @contextlib.contextmanager
     def explaining(self) -> Iterator[None]:
@@ -284,8 +310,8 @@ def launched(
         raise ValueError(
             f"WORLD_SIZE={_world_size()} promises so many processes, and accelerate "
             f"has set up {state.num_processes}. Start the script by accelerate launch "
-            "or torchrun, which set LOCAL_RANK too; a script that makes an Accelerator "
-            "of its own must make it for the device of the training."
+            "or torchrun; a script that makes an Accelerator of its own must make it "
+            "for the device of the training."
         )
     where = _device(state.device, device) if state.num_processes > 1 else None
     return Processes(
@@ -300,9 +326,9 @@ def launched(
 
 def _is_launched():
     """Whether a launcher started this process, and not one that it started."""
-    variables = ("ACCELERATE_MIXED_PRECISION", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS")
+    by_torchrun = _world_size() > 1 and os.environ.keys() >= _OF_TORCHRUN
     return (
-        (_world_size() > 1 or any(name in os.environ for name in variables))
+        (by_torchrun or not _OF_ACCELERATE.isdisjoint(os.environ))
         and multiprocessing.parent_process() is None
         and threading.current_thread() is threading.main_thread()
     )

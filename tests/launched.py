@@ -81,6 +81,7 @@ class Stop:
     teardown = on_fit_task_begin = setup
 
     def on_fit_task_end(self, estimator, context):
+        torch.rand(3)
         self.n_told += 1
         return self.n_told == self.after
 
@@ -108,9 +109,11 @@ def fit(job):
     callbacks += [Draw()] if job.get("draws") else []
     model = small(callbacks=callbacks, **job.get("options", {}))
     stop = Stop(job.get("stop_after"))
-    if stop.after:
+    if stop.after and hasattr(model, "set_callbacks"):
         model.set_callbacks(stop)
     rows = Rows() if job.get("streamed") else DATA[job.get("data", "X")]
+    if job.get("shards"):
+        rows = rows[int(os.environ["RANK"]) : -1 : 2]
     try:
         model.fit(rows)
     except Exception as error:

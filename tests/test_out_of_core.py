@@ -25,6 +25,7 @@ from skspectra import _row_blocks as row_blocks
 from skspectra._batches import HeldRows, StreamedRows
 from skspectra._corpus import Corpus
 from skspectra._row_blocks import RowBlocks
+from skspectra.exceptions import CheckpointError
 
 N, WIDTH = 300, 24
 AXIS = 1100 + 2 * np.arange(WIDTH)
@@ -493,3 +494,29 @@ def test_spectra_are_normalised_on_their_way_by_dask(X, blocks_of_eight):
     stored = da.from_array(X, chunks=(8, -1))
     lazy = stored.map_blocks(InstanceNormalizer().fit_transform, dtype=X.dtype)
     assert_same(small().fit(lazy), small().fit(InstanceNormalizer().fit_transform(X)))
+
+
+def test_a_table_of_datasets_gives_what_its_format_says(X, tmp_path, blocks_of_eight):
+    labels = np.arange(N, dtype=float)
+    table = datasets.Dataset.from_dict({"label": labels, "spectrum": X.tolist()})
+    only = table.with_format("numpy", columns=["spectrum"])
+    assert_same(small(max_epochs=1).fit(only), small(max_epochs=1).fit(X))
+
+    def doubled(batch):
+        return {"spectrum": 2 * np.array(batch["spectrum"], dtype=np.float32)}
+
+    own = table.with_transform(doubled)
+    assert_same(small(max_epochs=1).fit(own), small(max_epochs=1).fit(2 * X))
+
+
+def test_a_training_does_not_go_on_with_other_blocks(tmp_path, blocks_of_eight):
+    X = np.zeros((N, WIDTH), dtype=np.float32)  # of which all blocks have one mean
+    X[::2] = 1.0
+
+    class Chunked(Sliced):
+        chunks = (3, WIDTH)
+
+    options = {"checkpoint_dir": tmp_path, "max_epochs": 1}
+    small(**options).fit(Sliced(X))
+    with pytest.raises(CheckpointError, match=r"blocks of 8.* blocks of 6"):
+        small(**options).fit(Chunked(X))

@@ -86,6 +86,13 @@ def fit_alone(job):
 # --- what is a launch ------------------------------------------------------------
 
 
+def by_torchrun(monkeypatch):
+    """Set what torchrun sets beside WORLD_SIZE."""
+    for name in ("RANK", "LOCAL_RANK"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+
+
 @pytest.fixture
 def variables(monkeypatch):
     """Set variables as a launcher does, and have accelerate find them."""
@@ -101,6 +108,8 @@ def variables(monkeypatch):
         State.device = torch.device(device)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
+        if "WORLD_SIZE" in variables:
+            by_torchrun(monkeypatch)
         monkeypatch.setattr("accelerate.PartialState", State)
         return asked
 
@@ -153,11 +162,21 @@ def is_alone():
     return launched_with() is ALONE
 
 
-def test_workers_of_a_launched_process_are_alone(monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
+@pytest.mark.parametrize("backend", ["multiprocessing", "loky"])
+def test_workers_of_a_launched_process_are_alone(backend, variables):
+    variables(2, WORLD_SIZE="2")
+    assert not is_alone()
     assert in_a_thread(is_alone)
-    with parallel_config("multiprocessing"):
+    with parallel_config(backend):
         assert Parallel(2)(delayed(is_alone)() for _ in range(2)) == [True, True]
+
+
+def test_what_other_tools_set_makes_no_launch(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert is_alone()
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    assert is_alone()
 
 
 @pytest.mark.parametrize(
@@ -177,12 +196,13 @@ def test_what_is_not_there_is_refused_by_name(name, value, said, variables):
 
 def test_processes_that_were_not_connected_are_refused(variables):
     variables(1, WORLD_SIZE="4")
-    with pytest.raises(ValueError, match=r"WORLD_SIZE=4 .* set up 1\. .*LOCAL_RANK"):
+    with pytest.raises(ValueError, match=r"WORLD_SIZE=4 .* set up 1\. .*torchrun"):
         launched_with()
 
 
 def test_without_accelerate_the_remedy_is_told(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
+    by_torchrun(monkeypatch)
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(ImportError, match=r"pip install 'skspectra\[distributed\]'"):
         launched.small().fit(launched.X)
@@ -297,7 +317,11 @@ EQUAL = {
         "options": {"batch_size": HALF, "loss": "mse+sinkhorn"},
         "data": "POSITIVE",
     },
-    "draws": {"options": {"batch_size": HALF, "encoder": "state_space"}, "draws": True},
+    "draws": {
+        "options": {"batch_size": HALF, "encoder": "state_space"},
+        "draws": True,
+        "stop_after": 99,  # which is never, but it draws
+    },
     "streamed": {
         "options": {"batch_size": HALF},
         "streamed": True,
@@ -319,6 +343,7 @@ OTHERS = {
 ERRORS = {
     "diverge": {"options": {"lr": 1e30}},
     "no folder": {"options": {"checkpoint_dir": "/not/there"}},
+    "shards": {"shards": True},
 }
 if hasattr(MaskedSpectralPretrainer, "set_callbacks"):
     OTHERS["stop"] = {"options": {"batch_size": HALF}, "stop_after": 2}
@@ -378,7 +403,11 @@ def check_others(folder, done):
         (first, _), (second, _) = results(folder, "stop")
         assert len(second["loss_curve"]) == 2
         assert first["n_told"] >= 2 and second["n_told"] == 0
-    for name, said in {"diverge": "FloatingPointError", "no folder": "FileNot"}.items():
+    for name, said in {
+        "diverge": "FloatingPointError",
+        "no folder": "FileNotFound",
+        "shards": "ValueError: X must be the whole corpus in every process",
+    }.items():
         (first, _), (second, _) = results(folder, name)
         assert first["error"].startswith(said)
         assert first == second
