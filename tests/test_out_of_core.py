@@ -204,10 +204,13 @@ def test_what_is_no_number_deep_inside_is_named_by_its_row(
 
 
 def test_a_spectrum_without_a_whole_patch_is_named_by_its_row(X, blocks_of_eight):
+    fitted = small(max_epochs=0).fit(X)
     X = X.copy()
     X[217] = np.nan
     with pytest.raises(ValueError, match=r"first in row 217\."):
         small().fit(Sliced(X))
+    with pytest.raises(ValueError, match=r"first in row 217\."):
+        fitted.transform(Sliced(X))
 
 
 def test_gaps_are_refused_by_their_row_where_a_loss_takes_none(X, blocks_of_eight):
