@@ -154,7 +154,7 @@ class StreamedRows(Dataset):
         def n_own(n):
             return len(range(n)[own])
 
-        left, begin = None, n_done - n_done % n_rows
+        left, begin = None, n_done
         for read, end in _one_ahead(self._readings(drawn, n_done, n_rows, own)):
             if left is not None:  # there is room for them
                 for array, rest in zip(read, left, strict=True):

@@ -326,7 +326,7 @@ def launched(
 
 def _is_launched():
     """Whether a launcher started this process, and not one that it started."""
-    by_torchrun = _world_size() > 1 and os.environ.keys() >= _OF_TORCHRUN
+    by_torchrun = os.environ.keys() >= _OF_TORCHRUN and _world_size() > 1
     return (
         (by_torchrun or not _OF_ACCELERATE.isdisjoint(os.environ))
         and multiprocessing.parent_process() is None

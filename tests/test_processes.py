@@ -172,8 +172,9 @@ def test_workers_of_a_launched_process_are_alone(backend, variables):
 
 
 def test_what_other_tools_set_makes_no_launch(monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    assert is_alone()
+    for value in ("all", "4"):
+        monkeypatch.setenv("WORLD_SIZE", value)
+        assert is_alone()
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("MASTER_ADDR", "localhost")
     assert is_alone()
