@@ -446,7 +446,7 @@ class MaskedSpectralPretrainer(
         transport = make_transport(self.loss, X, **scaling)
         parameters = self.get_params(deep=False)
         used = {**parameters, "patch_size": patch_size, "mask_ratio": mask_ratio}
-        seed = processes.agree(self._seed)
+        seed = self._seed(processes)
         learnt = {"x_axis_": self.x_axis_ if x_axis is None else x_axis}
         learnt |= {"patch_size_": patch_size}
         learnt |= {"n_tokens_": count_tokens(n_channels, patch_size)}
@@ -625,16 +625,19 @@ class MaskedSpectralPretrainer(
         # Entropic transport compares whole spectra.
         return self.loss != "mse+sinkhorn"
 
-    def _seed(self):
+    def _seed(self, processes):
         """Return what `random_state` stands for; of None a checkpoint may decide."""
         kept = self._kept_seed() if self.random_state is None else None
-        return seed_of(self.random_state) if kept is None else kept
+        if kept is not None:
+            return kept
+        return processes.agree(partial(seed_of, self.random_state))
 
     def _kept_seed(self):
         """Return the seed of the training that a fit would go on with, or None."""
         if self.checkpoint_dir is None or self.max_epochs == 0:
             return None
-        return first_seed(self.checkpoint_dir)
+        processes = launched(self.device, self.checkpoint_dir)
+        return processes.agree(partial(first_seed, self.checkpoint_dir))
 
     def _n_fit_tasks(self):
         return self.max_epochs

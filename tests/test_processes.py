@@ -441,7 +441,7 @@ def kill_one(folder, jobs, rank=1):
     return killed, process.returncode, said, time.monotonic() - start
 
 
-def interrupted(folder, step):
+def interrupted(folder, step, rows):
     """Train alone, and press Ctrl-C in a step."""
 
     class Interrupt(Callback):
@@ -451,15 +451,26 @@ def interrupted(folder, step):
 
     options = LONG | {"batch_size": launched.BATCH_SIZE, "checkpoint_dir": folder}
     with pytest.raises(KeyboardInterrupt):
-        launched.small(callbacks=[Interrupt()], **options).fit(launched.X)
+        launched.small(callbacks=[Interrupt()], **options).fit(rows)
 
 
-def test_a_launch_goes_on_where_a_process_was_killed(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "streamed",
+    [False, pytest.param(True, marks=pytest.mark.slow)],
+    ids=["held", "streamed"],
+)
+def test_a_launch_goes_on_where_a_process_was_killed(tmp_path, monkeypatch, streamed):
     monkeypatch.setattr("skspectra._net._REST", 0)
+    blocks = {"_IN_BLOCK": 60, "_MIXED": 4 * 60} if streamed else {}  # of two rows
+    for constant, value in blocks.items():
+        monkeypatch.setattr(row_blocks, constant, value)
+    common = {"streamed": streamed, "row_blocks": blocks}
+    rows = launched.Rows() if streamed else launched.X
     kept, begun_alone = tmp_path / "kept", tmp_path / "begun alone"
     for folder in (kept, begun_alone):
         folder.mkdir()
-    jobs = {"long": {"options": LONG | {"checkpoint_dir": str(kept)}, "pause": 0.05}}
+    here = {"options": LONG | {"checkpoint_dir": str(kept)}, **common}
+    jobs = {"long": here | {"pause": 0.05}}
     killed, code, said, seconds = kill_one(tmp_path, jobs)
     assert code != 0 and seconds < 30
     assert "skspectra: " in said
@@ -468,12 +479,10 @@ def test_a_launch_goes_on_where_a_process_was_killed(tmp_path, monkeypatch):
     assert f"(pid: {killed})  (SIGKILL)" in said  # the launcher's report
 
     goes_on_alone = shutil.copytree(kept, tmp_path / "goes on alone")
-    interrupted(begun_alone, 20)
-    jobs = {
-        "long": {"options": LONG | {"checkpoint_dir": str(kept)}},
-        "begun alone": {"options": LONG | {"checkpoint_dir": str(begun_alone)}},
-        "undisturbed": {"options": LONG},
-    }
+    interrupted(begun_alone, 20, rows)
+    there = {"options": LONG | {"checkpoint_dir": str(begun_alone)}, **common}
+    undisturbed = {"options": LONG, "row_blocks": blocks}
+    jobs = {"long": here, "begun alone": there, "undisturbed": undisturbed}
     (tmp_path / "jobs.json").write_text(json.dumps(jobs))
     done = launch(command(tmp_path))
     assert done.returncode == 0, done.stderr
@@ -487,18 +496,16 @@ def test_a_launch_goes_on_where_a_process_was_killed(tmp_path, monkeypatch):
     assert changed["n_steps"] == 25
     np.testing.assert_allclose(changed["loss_curve"], first["loss_curve"], rtol=1e-3)
     assert distance(own, weights) < 1e-2
-    check_that_one_goes_on(goes_on_alone, first, weights)
+    check_that_one_goes_on(goes_on_alone, rows, first, weights)
 
 
-def check_that_one_goes_on(folder, first, weights):
+def check_that_one_goes_on(folder, rows, first, weights):
     """See one process go on with the steps of two, in parts of the rows it takes."""
     with pytest.raises(CheckpointError, match="batch_size was 16 and is 4"):
-        launched.small(**LONG | {"batch_size": 4, "checkpoint_dir": folder}).fit(
-            launched.X
-        )
+        launched.small(**LONG | {"batch_size": 4, "checkpoint_dir": folder}).fit(rows)
     model = launched.small(**LONG, checkpoint_dir=folder)
     with pytest.warns(UserWarning, match="n_processes was 2 and is 1"):
-        model.fit(launched.X)
+        model.fit(rows)
     np.testing.assert_allclose(model.loss_curve_, first["loss_curve"], rtol=1e-3)
     assert distance(launched.weights(model), weights) < 1e-2
 
