@@ -452,7 +452,7 @@ class MaskedSpectralPretrainer(
         learnt |= {"n_tokens_": count_tokens(n_channels, patch_size)}
         learnt |= {f"{name}_": value for name, value in scaling.items()}
         result = train(
-            partial(build_objective, used, n_channels, transport=transport),
+            partial(self._objective, used, n_channels, transport),
             training_rows(X, seen, patch_size),
             seed=generator(seed).randint(2**31 - 1),
             described={n: v for n, v in parameters.items() if n not in _MAY_CHANGE}
@@ -638,6 +638,9 @@ class MaskedSpectralPretrainer(
             return None
         processes = launched(self.device, self.checkpoint_dir)
         return processes.agree(partial(first_seed, self.checkpoint_dir))
+
+    def _objective(self, *what):
+        return build_objective(*what)
 
     def _n_fit_tasks(self):
         return self.max_epochs

@@ -1,5 +1,7 @@
 """What a pretraining is made of: its rows, and what it makes small."""
 
+from collections.abc import Callable
+
 import numpy as np
 from torch import nn
 
@@ -90,7 +92,7 @@ def make_transport(loss: str, X: object, mean: np.ndarray, scale: float):
 
 
 def build_objective(
-    parameters: dict, n_channels: int, n_steps: int, **options: object
+    parameters: dict, n_channels: int, transport: Callable | None, n_steps: int
 ) -> nn.Module:
     """Build what the training makes small, its weights drawn anew.
 
@@ -100,10 +102,10 @@ def build_objective(
         Of the pretrainer, with `patch_size` and `mask_ratio` as they are used.
     n_channels : int
         Number of channels.
+    transport : callable or None
+        As `make_transport` gives it.
     n_steps : int
         Number of steps of the training.
-    **options
-        Of `ReconstructionObjective`.
 
     Returns
     -------
@@ -127,5 +129,5 @@ def build_objective(
         autoencoder,
         **of("mask_ratio", "masking", "block_width", "transport_weight"),
         n_annealing_steps=round(_ANNEALED * n_steps),
-        **options,
+        transport=transport,
     )

@@ -5,7 +5,9 @@ which one it is. accelerate finds each its device and connects them, torch's
 DistributedDataParallel adds their gradients up. The only importer of accelerate.
 """
 
+import atexit
 import contextlib
+import functools
 import inspect
 import multiprocessing
 import os
@@ -306,6 +308,7 @@ def launched(
         ) from error
     rounded = _is_rounded()
     state = PartialState(cpu=_on_cpu(device), timeout=_PATIENCE)
+    _part_at_exit()
     if _world_size() not in (1, state.num_processes):
         raise ValueError(
             f"WORLD_SIZE={_world_size()} promises so many processes, and accelerate "
@@ -322,6 +325,17 @@ def launched(
         rounded,
         _advice(checkpoint_dir),
     )
+
+
+@functools.cache
+def _part_at_exit():
+    """Close the connections before Python ends: their threads may abort it, else."""
+
+    def part():
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+    atexit.register(part)
 
 
 def _is_launched():
