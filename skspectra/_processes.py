@@ -14,6 +14,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -34,6 +35,8 @@ _OF_ACCELERATE = {
     "ACCELERATE_MIXED_PRECISION",
     "ACCELERATE_GRADIENT_ACCUMULATION_STEPS",
 }
+# Seconds for threads that wait for Python's lock: they get it within milliseconds.
+_REST = 0.1
 # What accelerate can be configured for, and is not done here.
 _OTHERS = {
     "FSDP": "USE_FSDP",
@@ -329,11 +332,16 @@ def launched(
 
 @functools.cache
 def _part_at_exit():
-    """Close the connections before Python ends: their threads may abort it, else."""
+    """Close the connections before Python ends, and let their threads come to rest.
+
+    One of gloo's may still have to let go of the last tensor, for which it needs
+    Python's lock: it aborts the process if Python is ending by then.
+    """
 
     def part():
         if dist.is_initialized():
             dist.destroy_process_group()
+        time.sleep(_REST)
 
     atexit.register(part)
 

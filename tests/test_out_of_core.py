@@ -302,7 +302,7 @@ def test_what_has_no_rows_by_number_is_refused(X, tmp_path, blocks_of_eight):
     fitted, columns = small(max_epochs=1).fit(X), as_columns(X, tmp_path)
     file = as_hdf5(X, tmp_path).file
     group = zarr.create_group(tmp_path / "group.zarr")
-    group.create_array("here", data=X)
+    group.create_array("here", shape=X.shape, dtype=X.dtype)
     folders = {"here": group, "X": file, "train": datasets.DatasetDict(train=columns)}
     for name, folder in folders.items():
         with pytest.raises(TypeError, match=rf"pass one of them, such as X\['{name}'"):
