@@ -157,7 +157,7 @@ class SupervisedModel(CallbackMixin, PicklableEstimator, BaseEstimator):
         X = check_corpus(self, X, dtype=[np.float64, np.float32], **gaps)
         outputs = []
         for rows, first in in_parts(X):
-            read = self._read(self._scaled_spectra(rows), first)
+            read = self._read(self._scaled_spectra(rows, first), first)
             outputs.append(self._forward(self.module_.forward, *read))
         return check_answers(np.concatenate(outputs))
 
@@ -208,8 +208,9 @@ class SupervisedModel(CallbackMixin, PicklableEstimator, BaseEstimator):
             raise ValueError("y_val holds no reference value: all of it is NaN.")
         return X_val, y_val
 
-    def _scaled_spectra(self, X):
-        return scale_spectra(X, self.pretrainer_.mean_, self.pretrainer_.scale_)
+    def _scaled_spectra(self, X, first_row=0):
+        pretrainer = self.pretrainer_
+        return scale_spectra(X, pretrainer.mean_, pretrainer.scale_, first_row)
 
     def _read(self, x, first_row=0):
         """Return what the network reads of scaled spectra, as `without_gaps` does."""

@@ -491,6 +491,8 @@ def test_a_regressor_predicts_of_a_corpus(X, tmp_path, blocks_of_eight):
     bad = Sliced(with_bad_value(X, np.inf))
     with pytest.raises(ValueError, match="row 217, channel 5"):
         model.predict(bad)
+    with pytest.raises(ValueError, match=r"too large for float32 .* row 217, chann"):
+        model.predict(with_bad_value(X.astype(np.float64), 1e60))
 
 
 def test_spectra_are_normalised_on_their_way_by_dask(X, blocks_of_eight):
