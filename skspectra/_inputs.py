@@ -180,7 +180,7 @@ def check_spectra(
     if reset:
         forget_fit(estimator)
         estimator.x_axis_ = column_axis(X)
-    try:
+    with whole_or_nothing(estimator) if reset else contextlib.nullcontext():
         X = _numbers(X, "X")
         _refuse_double_columns(X)
         if not reset:
@@ -198,10 +198,6 @@ def check_spectra(
                 X = np.where(pd.isna(X), np.nan, X)
         with _saying_where(X, "X", missing=not allow_gaps):
             checked = validate_data(estimator, X, y, reset=reset, **options)
-    except BaseException:
-        if reset:
-            forget_fit(estimator)
-        raise
     return checked
 
 

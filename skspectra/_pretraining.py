@@ -16,6 +16,7 @@ from skspectra.nn import (
     MaskedAutoencoder,
     ReconstructionObjective,
     SpectralEncoder,
+    count_tokens,
     windowed_wasserstein,
 )
 
@@ -53,7 +54,7 @@ def training_rows(X: object, seen: Survey, patch_size: int) -> HeldRows | Stream
                 f"{first_row + first}, which had none before."
             )
         if seen.has_gaps and not missing:
-            missing = [np.zeros((len(x), -(-x.shape[1] // patch_size)), dtype=bool)]
+            missing = [np.zeros((len(x), count_tokens(x.shape[1], patch_size)), bool)]
         return x, *missing
 
     identity = f"{tuple(X.shape)}, SHA-256 {seen.identity['sha256']}"

@@ -10,6 +10,7 @@ from skspectra._corpus import blocks_of
 from skspectra._patches import without_gaps
 from skspectra._provenance import hash_rows, head_of_fingerprint
 from skspectra._scaling import MeanAndSpread
+from skspectra.nn import count_tokens
 
 __all__ = ["Survey", "survey"]
 
@@ -66,7 +67,7 @@ def survey(
             check(piece, where.start)
         _, *missing = without_gaps(piece, patch_size, where.start)
         has_gaps = has_gaps or bool(missing)
-        n_patches = -(-n_channels // patch_size)
+        n_patches = count_tokens(n_channels, patch_size)
         if missing:
             n_patches -= missing[0].sum(axis=1).min()
         most_patches = max(most_patches, int(n_patches))
